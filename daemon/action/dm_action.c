@@ -1,0 +1,241 @@
+#include "cowherd/dm_action.h"
+#include "cowherd/intent_file.h"
+#include "cowherd/kernel.h"
+#include "cowherd/store_device.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#define COOKIE_WAIT_USEC                                                                                     \
+    UINT64_C(5000000)        /* udev's answer; the steps are done by then, only its links are not */
+#define ROUNDS_MAX        64 /* no plan has more steps than PLAN_STEPS_MAX; more rounds go in a circle */
+#define CLOSED_TRIES      20 /* udev's blkid has a device open for some milliseconds after its user */
+#define CLOSED_PAUSE_NSEC 25000000L
+
+/* libdevmapper's last complaint, which says more than an errno: a child does not log, it reports. */
+static char last_complaint[256];
+
+static void note_complaint(int priority, const char *message)
+{
+    if (priority <= LOG_ERR)
+        snprintf(last_complaint, sizeof(last_complaint), "%s", message);
+}
+
+struct run {
+    struct intent intent;
+    const char *state_directory;
+    bool recorded;
+    bool locked;
+    struct action_result result;
+};
+
+/* A page fault on a device that is suspended would never end: nothing of this process may be missing then. */
+static int lock_memory(struct run *run)
+{
+    if (!run->locked && mlockall(MCL_CURRENT | MCL_FUTURE) < 0)
+        return -errno;
+    run->locked = true;
+    return 0;
+}
+
+/* The intent is kept, with the cookie, before anything changes: whoever comes after a crash finds both. */
+static int record(struct run *run)
+{
+    if (run->recorded)
+        return 0;
+    if (kernel_cookie_create(&run->intent.cookie) < 0)
+        run->intent.cookie = 0; /* without udev's answer, but in time */
+    int r = intent_file_store(run->state_directory, &run->intent);
+    if (r < 0)
+        return r;
+    run->recorded = true;
+    return 0;
+}
+
+static void release_cookie(struct run *run)
+{
+    if (run->intent.cookie)
+        kernel_cookie_release(run->intent.cookie, COOKIE_WAIT_USEC);
+    run->intent.cookie = 0;
+}
+
+/* A run that was killed leaves its cookie, and where it is to be found. */
+static void release_left_cookie(struct run *run)
+{
+    struct intent left;
+    if (intent_file_read(run->state_directory, &run->intent, &left) == 0 && left.cookie)
+        kernel_cookie_release(left.cookie, 0);
+    run->intent.cookie = 0;
+}
+
+/* Holding the device exclusively keeps a mount away between the check and the swap. Readers such as udev's
+ * blkid are not kept away, but waited for a moment. */
+static int resume_closed(dev_t device, uint32_t cookie)
+{
+    char path[64];
+    unsigned count = 0;
+    int r = kernel_device_path(device, path, sizeof(path));
+    if (r < 0)
+        return r;
+    int fd = open(path, O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    for (int i = 0; i < CLOSED_TRIES && (r = kernel_open_count(device, &count)) == 0 && count > 1; i++)
+        nanosleep(&(struct timespec){.tv_nsec = CLOSED_PAUSE_NSEC}, NULL);
+    if (r == 0)
+        r = count == 1 ? kernel_resume(device, cookie) : -EBUSY;
+    close(fd);
+    return r;
+}
+
+static int forget(struct run *run)
+{
+    release_cookie(run);
+    int r = intent_file_remove(run->state_directory, &run->intent);
+    if (r < 0)
+        return r;
+    run->recorded = false;
+    run->result.ended = true;
+    return 0;
+}
+
+static int carry_out(struct run *run, const struct step *step)
+{
+    switch (step->kind) {
+    case STEP_LOAD:
+        return kernel_load(step->device, &step->table);
+    case STEP_CLEAR:
+        return kernel_clear(step->device);
+    case STEP_SUSPEND:
+        return kernel_suspend(step->device, run->intent.cookie);
+    case STEP_RESUME:
+        return kernel_resume(step->device, run->intent.cookie);
+    case STEP_RESUME_CLOSED:
+        return resume_closed(step->device, run->intent.cookie);
+    case STEP_REMOVE:
+        return kernel_remove(step->device, false, run->intent.cookie);
+    case STEP_REMOVE_DEFERRED:
+        return kernel_remove(step->device, true, run->intent.cookie);
+    case STEP_ZERO_MERGED:
+        return store_device_zero(step->device, true);
+    case STEP_ZERO:
+        return store_device_zero(step->device, false);
+    case STEP_FORGET:
+        return forget(run);
+    }
+    return -EINVAL;
+}
+
+static bool may_stall_io(enum step_kind kind)
+{
+    return kind == STEP_SUSPEND || kind == STEP_RESUME || kind == STEP_RESUME_CLOSED;
+}
+
+static void fail(struct run *run, const char *what, int error)
+{
+    run->result.error = error;
+    snprintf(run->result.reason, sizeof(run->result.reason), "%s: %s%s%s", what, strerror(-error),
+             last_complaint[0] ? "; " : "", last_complaint);
+}
+
+/* The store still holds what a merge would have emptied: somebody else took the snapshot away before it. */
+static int abandon_unmerged(struct run *run)
+{
+    run->result.verdict = PLAN_ABANDON;
+    snprintf(run->result.reason, sizeof(run->result.reason),
+             "it went before it was merged: its store still holds exceptions and is left as it is");
+    return forget(run);
+}
+
+static int take_step(struct run *run, const struct step *step)
+{
+    int r = record(run);
+    if (r < 0) {
+        fail(run, "recording the intent", r);
+        return r;
+    }
+    if (may_stall_io(step->kind) && (r = lock_memory(run)) < 0) {
+        fail(run, "locking memory", r);
+        return r;
+    }
+    last_complaint[0] = '\0';
+    r = carry_out(run, step);
+    if (r == -ENOTEMPTY && step->kind == STEP_ZERO_MERGED)
+        r = abandon_unmerged(run);
+    /* Opened in the last moment: the next plan sees it and takes the beginning back. */
+    if (r == -EBUSY && (step->kind == STEP_RESUME_CLOSED || step->kind == STEP_REMOVE))
+        return -EAGAIN;
+    if (r < 0)
+        fail(run, step_kind_name(step->kind), r);
+    return r;
+}
+
+static int observe_and_plan(struct run *run, struct plan *ret_plan)
+{
+    struct observation seen = {0};
+    int r = kernel_observe(&seen);
+    if (r < 0) {
+        fail(run, "looking at the devices", r);
+        return r;
+    }
+    plan_make(&run->intent, &seen, ret_plan);
+    observation_done(&seen);
+    run->result.begun = ret_plan->begun;
+    if (!run->result.ended)
+        run->result.verdict = ret_plan->verdict;
+    return 0;
+}
+
+/* The next step, and those behind it until the tables have changed: then the plan is another. */
+static int take_steps(struct run *run, const struct plan *plan)
+{
+    int r = 0;
+    for (size_t i = 0; i < plan->n_steps && r == 0; i++) {
+        r = take_step(run, &plan->steps[i]);
+        if (step_kind_changes_tables(plan->steps[i].kind) || run->result.ended)
+            break;
+    }
+    return r;
+}
+
+static void pursue(struct run *run)
+{
+    struct plan plan;
+    for (int round = 0; round < ROUNDS_MAX; round++) {
+        if (observe_and_plan(run, &plan) < 0)
+            return;
+        snprintf(run->result.reason, sizeof(run->result.reason), "%s", plan.reason);
+        if (plan.n_steps == 0)
+            return;
+        int r = take_steps(run, &plan);
+        if (run->result.ended || (r < 0 && r != -EAGAIN))
+            return;
+    }
+    fail(run, "the steps go in a circle", -ELOOP);
+}
+
+/* Between two stretches of work (the kernel merges, somebody has the device open) no cookie is held. */
+static void rest(struct run *run)
+{
+    if (!run->recorded)
+        return;
+    release_cookie(run);
+    intent_file_store(run->state_directory, &run->intent);
+}
+
+void dm_action_run(const void *argument, int result_fd)
+{
+    const struct dm_action *action = argument;
+    struct run run = {.intent = action->intent, .state_directory = action->state_directory};
+    kernel_open(note_complaint);
+    release_left_cookie(&run);
+    pursue(&run);
+    rest(&run);
+    if (write(result_fd, &run.result, sizeof(run.result)) != sizeof(run.result))
+        _exit(1);
+}

@@ -1,0 +1,171 @@
+#include "cowherd/intent_file.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#define SUFFIX ".intent"
+
+static inline void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+}
+
+#define _cleanup_fd_ __attribute__((cleanup(close_fd)))
+
+static void format_name(const struct intent *intent, const char *suffix, char *name, size_t size)
+{
+    snprintf(name, size, "%u:%u-%u:%u%s", major(intent->origin), minor(intent->origin), major(intent->store),
+             minor(intent->store), suffix);
+}
+
+static int open_directory(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+static int write_all(int fd, const char *text, size_t length)
+{
+    while (length > 0) {
+        ssize_t n = write(fd, text, length);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : -EIO;
+        text += n;
+        length -= (size_t)n;
+    }
+    return 0;
+}
+
+static int write_temporary(int directory, const char *name, const char *text, size_t length)
+{
+    _cleanup_fd_ int fd = openat(directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+                                 0600);
+    if (fd < 0)
+        return -errno;
+    int r = write_all(fd, text, length);
+    if (r == 0 && fsync(fd) < 0)
+        r = -errno;
+    return r;
+}
+
+int intent_file_store(const char *directory, const struct intent *intent)
+{
+    char text[INTENT_TEXT_MAX], name[64], temporary[64];
+    _cleanup_fd_ int fd = open_directory(directory);
+    if (fd < 0)
+        return fd;
+    int length = intent_format(intent, text, sizeof(text));
+    if (length < 0)
+        return length;
+    format_name(intent, SUFFIX, name, sizeof(name));
+    format_name(intent, ".new", temporary, sizeof(temporary));
+    int r = write_temporary(fd, temporary, text, (size_t)length);
+    if (r == 0 && (renameat(fd, temporary, fd, name) < 0 || fsync(fd) < 0))
+        r = -errno;
+    if (r < 0)
+        unlinkat(fd, temporary, 0);
+    return r;
+}
+
+int intent_file_remove(const char *directory, const struct intent *intent)
+{
+    char name[64];
+    _cleanup_fd_ int fd = open_directory(directory);
+    if (fd < 0)
+        return fd == -ENOENT ? 0 : fd;
+    format_name(intent, SUFFIX, name, sizeof(name));
+    if (unlinkat(fd, name, 0) < 0)
+        return errno == ENOENT ? 0 : -errno;
+    return fsync(fd) < 0 ? -errno : 0;
+}
+
+static int read_one(int directory, const char *name, struct intent *ret_intent)
+{
+    char text[INTENT_TEXT_MAX + 1];
+    _cleanup_fd_ int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0)
+        return -errno;
+    ssize_t n = read(fd, text, sizeof(text));
+    if (n < 0)
+        return -errno;
+    if ((size_t)n == sizeof(text) || memchr(text, '\0', (size_t)n))
+        return -EBADMSG;
+    text[n] = '\0';
+    return intent_parse(text, ret_intent);
+}
+
+int intent_file_read(const char *directory, const struct intent *intent, struct intent *ret_intent)
+{
+    char name[64];
+    _cleanup_fd_ int fd = open_directory(directory);
+    if (fd < 0)
+        return fd;
+    format_name(intent, SUFFIX, name, sizeof(name));
+    return read_one(fd, name, ret_intent);
+}
+
+static int append(struct intent **intents, size_t *n_intents, const struct intent *intent)
+{
+    struct intent *longer = reallocarray(*intents, *n_intents + 1, sizeof(*longer));
+    if (!longer)
+        return -ENOMEM;
+    longer[(*n_intents)++] = *intent;
+    *intents = longer;
+    return 0;
+}
+
+static bool has_suffix(const char *name)
+{
+    size_t length = strlen(name), suffix = strlen(SUFFIX);
+    return length > suffix && strcmp(name + length - suffix, SUFFIX) == 0;
+}
+
+int intent_file_list(const char *directory, struct intent **ret_intents, size_t *ret_n_intents,
+                     size_t *ret_n_broken, char broken[static 256])
+{
+    struct intent *intents = NULL, intent;
+    size_t n_intents = 0, n_broken = 0;
+    int r = 0;
+    DIR *entries = opendir(directory);
+    if (!entries)
+        return -errno;
+    for (struct dirent *entry = readdir(entries); entry && r == 0; entry = readdir(entries)) {
+        if (!has_suffix(entry->d_name))
+            continue;
+        if (read_one(dirfd(entries), entry->d_name, &intent) == 0) {
+            r = append(&intents, &n_intents, &intent);
+            continue;
+        }
+        n_broken++;
+        snprintf(broken, 256, "%s", entry->d_name);
+    }
+    closedir(entries);
+    if (r < 0) {
+        free(intents);
+        return r;
+    }
+    *ret_intents = intents;
+    *ret_n_intents = n_intents;
+    *ret_n_broken = n_broken;
+    return 0;
+}
+
+int intent_boot_id(char boot_id[static BOOT_ID_BYTES])
+{
+    _cleanup_fd_ int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    if (read(fd, boot_id, BOOT_ID_BYTES - 1) != BOOT_ID_BYTES - 1)
+        return -EIO;
+    boot_id[BOOT_ID_BYTES - 1] = '\0';
+    return 0;
+}

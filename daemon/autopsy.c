@@ -1,0 +1,184 @@
+#include "cowherd/autopsy.h"
+#include "cowherd/event.h"
+#include "cowherd/kernel.h"
+#include "cowherd/store_device.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define REASON_MAX 256
+
+struct findings {
+    int error;
+    bool full;
+    bool header_valid;
+};
+
+struct autopsy {
+    struct member member;
+    struct autopsies *autopsies;
+    struct child child;
+    sd_event_source *exit_source;
+    sd_event_source *deadline_source;
+};
+
+/* The child: the store's size is read anew, for it may never have been seen while it was valid. */
+static void examine(const void *argument, int result_fd)
+{
+    const struct target *target = argument;
+    struct exception_store geometry = {
+        .chunk_sectors = target->chunk_sectors,
+        .persistent = target->store_type != STORE_TRANSIENT,
+    };
+    struct store_contents contents;
+    struct findings findings = {0};
+    findings.error = kernel_device_sectors(target->store, &geometry.total_sectors);
+    if (findings.error == 0)
+        findings.error = store_device_read(target->store, &geometry, &contents);
+    if (findings.error == 0) {
+        findings.full = store_contents_say_full(&geometry, &contents);
+        findings.header_valid = contents.valid;
+    }
+    if (write(result_fd, &findings, sizeof(findings)) != sizeof(findings))
+        _exit(1);
+}
+
+static const char *describe_full(const struct member *member, char reason[static REASON_MAX])
+{
+    char percent[EVENT_TEXT_MAX];
+    if (member->has_sample)
+        snprintf(reason, REASON_MAX, "filled (fast, from %s %% at the last look)",
+                 event_text_percent(&member->sample, percent));
+    else
+        snprintf(reason, REASON_MAX, "filled (before the first look: nobody was watching)");
+    return reason;
+}
+
+static const char *describe(const struct member *member, const struct findings *findings,
+                            char reason[static REASON_MAX])
+{
+    if (findings->error == 0 && findings->full)
+        return describe_full(member, reason);
+    if (findings->error == 0)
+        snprintf(reason, REASON_MAX, "I/O error on its store%s",
+                 findings->header_valid ? ", which could not even be marked invalid" : ", which is not full");
+    else if (findings->error == -EBADMSG && member->has_sample)
+        return describe_full(member, reason); /* nothing is recorded in a transient store */
+    else
+        snprintf(reason, REASON_MAX, "I/O error: its store cannot be read (%s)", strerror(-findings->error));
+    return reason;
+}
+
+static void free_autopsy(struct autopsy *autopsy)
+{
+    struct autopsies *autopsies = autopsy->autopsies;
+    for (size_t i = 0; i < autopsies->n_items; i++)
+        if (autopsies->items[i] == autopsy) {
+            autopsies->items[i] = autopsies->items[--autopsies->n_items];
+            break;
+        }
+    sd_event_source_disable_unref(autopsy->exit_source);
+    sd_event_source_disable_unref(autopsy->deadline_source);
+    if (autopsy->child.result_fd >= 0)
+        close(autopsy->child.result_fd);
+    free(autopsy);
+}
+
+static void conclude(struct autopsy *autopsy, const struct findings *findings)
+{
+    char reason[REASON_MAX];
+    struct autopsies *autopsies = autopsy->autopsies;
+    autopsies->tell(&autopsy->member, describe(&autopsy->member, findings, reason), autopsies->user);
+}
+
+static int on_exit_child(sd_event_source *source, const siginfo_t *info, void *user)
+{
+    struct autopsy *autopsy = user;
+    struct findings findings;
+    (void)source, (void)info;
+    bool told = !autopsy->deadline_source;
+    if (child_take_result(&autopsy->child, &findings, sizeof(findings)) < 0)
+        findings = (struct findings){.error = -EPIPE};
+    if (!told)
+        conclude(autopsy, &findings);
+    free_autopsy(autopsy);
+    return 0;
+}
+
+/* The store does not answer: that is told now, and the child buried when the kernel lets go of it. */
+static int on_deadline(sd_event_source *source, uint64_t usec, void *user)
+{
+    struct autopsy *autopsy = user;
+    (void)source, (void)usec;
+    kill(autopsy->child.pid, SIGKILL);
+    autopsy->deadline_source = sd_event_source_disable_unref(autopsy->deadline_source);
+    conclude(autopsy, &(struct findings){.error = -ETIMEDOUT});
+    return 0;
+}
+
+static int start(struct autopsy *autopsy)
+{
+    sd_event *event = autopsy->autopsies->event;
+    int r = child_start(examine, &autopsy->member.target, &autopsy->child);
+    if (r < 0)
+        return r;
+    r = sd_event_add_child(event, &autopsy->exit_source, autopsy->child.pid, WEXITED, on_exit_child, autopsy);
+    if (r >= 0)
+        r = sd_event_add_time_relative(event, &autopsy->deadline_source, CLOCK_MONOTONIC,
+                                       AUTOPSY_DEADLINE_USEC, 0, on_deadline, autopsy);
+    if (r < 0) {
+        autopsy->exit_source = sd_event_source_disable_unref(autopsy->exit_source);
+        kill(autopsy->child.pid, SIGKILL);
+        waitpid(autopsy->child.pid, NULL, 0);
+    }
+    return r;
+}
+
+static struct autopsy *add_autopsy(struct autopsies *autopsies, const struct member *member)
+{
+    struct autopsy **items = reallocarray(autopsies->items, autopsies->n_items + 1, sizeof(*items));
+    if (!items)
+        return NULL;
+    autopsies->items = items;
+    struct autopsy *autopsy = calloc(1, sizeof(*autopsy));
+    if (!autopsy)
+        return NULL;
+    autopsy->autopsies = autopsies;
+    autopsy->member = *member;
+    autopsy->child.result_fd = -1;
+    items[autopsies->n_items++] = autopsy;
+    return autopsy;
+}
+
+void autopsies_begin(struct autopsies *autopsies, const struct member *member)
+{
+    char reason[REASON_MAX];
+    enum snapshot_state state = member->target.status.state;
+    if (state == SNAPSHOT_OVERFLOW) {
+        autopsies->tell(member, "overflow: its store filled; reads go on, all writes fail", autopsies->user);
+        return;
+    }
+    if (state == SNAPSHOT_MERGE_FAILED) {
+        autopsies->tell(member, "merge failed: an I/O error stopped it halfway", autopsies->user);
+        return;
+    }
+    struct autopsy *autopsy = add_autopsy(autopsies, member);
+    int r = autopsy ? start(autopsy) : -ENOMEM;
+    if (r >= 0)
+        return;
+    autopsies->tell(member, describe(member, &(struct findings){.error = r}, reason), autopsies->user);
+    if (autopsy)
+        free_autopsy(autopsy);
+}
+
+void autopsies_done(struct autopsies *autopsies)
+{
+    while (autopsies->n_items > 0)
+        free_autopsy(autopsies->items[0]);
+    free(autopsies->items);
+    autopsies->items = NULL;
+}

@@ -1,0 +1,182 @@
+#include "draft.h"
+
+#include "cowherd/grammar.h"
+#include "message.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void free_rung(struct rung *rung)
+{
+    rung_done(rung);
+}
+
+bool draft_is_rung(const char *key)
+{
+    size_t length = strcspn(key, " \t");
+
+    return length == 2 && (memcmp(key, "at", 2) == 0 || memcmp(key, "on", 2) == 0);
+}
+
+static bool same_condition(const struct condition *a, const struct condition *b)
+{
+    return a->kind == b->kind && a->value == b->value;
+}
+
+static bool same_action(const struct action *a, const struct action *b)
+{
+    if (a->kind != b->kind || a->level != b->level || a->is_percent != b->is_percent ||
+        a->amount != b->amount)
+        return false;
+    return a->kind != ACTION_EXEC || strcmp(a->hook, b->hook) == 0;
+}
+
+static bool same_actions(const struct rung *a, const struct rung *b)
+{
+    if (a->n_actions != b->n_actions)
+        return false;
+    for (size_t i = 0; i < a->n_actions; i++)
+        if (!same_action(&a->actions[i], &b->actions[i]))
+            return false;
+    return true;
+}
+
+/* Of rungs at one height a second one may add an alert or a hook, but not act as well: only the last would be
+ * carried out, so one of them is a mistake. */
+static int check_twins(struct draft *draft, const struct policy *policy, const struct rung *rung,
+                       bool *ret_conflict)
+{
+    for (size_t i = 0; i < policy->n_rungs; i++) {
+        const struct rung *other = &policy->rungs[i];
+        const char *problem = NULL;
+
+        if (!same_condition(&other->condition, &rung->condition))
+            continue;
+        if (same_actions(other, rung))
+            problem = "says the same";
+        else if (rung_changing_action(other) && rung_changing_action(rung))
+            problem = "changes the device at the same height";
+        if (problem) {
+            *ret_conflict = true;
+            return config_error(draft->messages, draft->file, rung->line, "\"%s\": line %u %s already",
+                                rung->text, other->line, problem);
+        }
+    }
+    *ret_conflict = false;
+    return 0;
+}
+
+/* Of several rungs crossed in one look the last written is carried out, so a ladder should rise. */
+static int warn_unless_rising(struct draft *draft, const struct policy *policy, const struct rung *rung)
+{
+    if (rung->condition.kind != CONDITION_USED)
+        return 0;
+    for (size_t i = policy->n_rungs; i-- > 0;) {
+        const struct rung *other = &policy->rungs[i];
+
+        if (other->condition.kind != CONDITION_USED)
+            continue;
+        if (rung->condition.value > other->condition.value)
+            return 0;
+        return config_warning(draft->messages, draft->file, rung->line,
+                              "\"%s\" is not higher than line %u, \"%s\": a ladder is written in order of "
+                              "escalation",
+                              rung->text, other->line, other->text);
+    }
+    return 0;
+}
+
+static int append(struct policy *policy, struct rung *rung)
+{
+    struct rung *rungs = reallocarray(policy->rungs, policy->n_rungs + 1, sizeof(*rungs));
+
+    if (!rungs)
+        return -ENOMEM;
+    policy->rungs = rungs;
+    policy->rungs[policy->n_rungs++] = *rung;
+    *rung = (struct rung){0};
+    return 0;
+}
+
+/* Returns 0, -ENOMEM, or -EINVAL when an error was told. */
+static int parse(struct draft *draft, unsigned line, const char *key, const char *value, struct rung *rung)
+{
+    const char *error, *culprit = key;
+    int r;
+
+    r = grammar_parse_condition(key, &rung->condition, &error);
+    if (r == 0) {
+        culprit = value;
+        r = grammar_parse_actions(value, rung->condition.kind, &rung->actions, &rung->n_actions, &error);
+    }
+    if (r == -EINVAL && config_error(draft->messages, draft->file, line, "\"%s\": %s", culprit, error) < 0)
+        return -ENOMEM;
+    return r;
+}
+
+int draft_add_rung(struct draft *draft, unsigned line, const char *key, const char *value, const char *text)
+{
+    struct policy *policy = &draft->configuration.policies[draft->configuration.n_policies - 1];
+    __attribute__((cleanup(free_rung))) struct rung rung = {.line = line};
+    bool conflict;
+    int r;
+
+    if (draft->n_rung_lines++ == POLICY_RUNGS_MAX)
+        return config_error(draft->messages, draft->file, line, "\"%s\": a section has at most %d rungs",
+                            text, POLICY_RUNGS_MAX);
+    if (draft->n_rung_lines > POLICY_RUNGS_MAX)
+        return 0; /* one error for all that follow */
+    r = parse(draft, line, key, value, &rung);
+    if (r < 0)
+        return r == -EINVAL ? 0 : r;
+    rung.text = strdup(text);
+    if (!rung.text)
+        return -ENOMEM;
+    r = check_twins(draft, policy, &rung, &conflict);
+    if (r < 0 || conflict)
+        return r;
+    r = warn_unless_rising(draft, policy, &rung);
+    if (r < 0)
+        return r;
+    return append(policy, &rung);
+}
+
+static bool has_hook(const struct configuration *configuration, const char *name)
+{
+    for (size_t i = 0; i < configuration->n_hooks; i++)
+        if (strcmp(configuration->hooks[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static int check_hooks_of(struct draft *draft, const struct policy *policy, const struct rung *rung)
+{
+    int r;
+
+    for (size_t i = 0; i < rung->n_actions; i++) {
+        const char *hook = rung->actions[i].hook;
+
+        if (!hook || has_hook(&draft->configuration, hook))
+            continue;
+        r = config_error(draft->messages, policy->file, rung->line, "\"%s\": there is no [hook %s]",
+                         rung->actions[i].text, hook);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int draft_check_hooks(struct draft *draft)
+{
+    for (size_t i = 0; i < draft->configuration.n_policies; i++) {
+        const struct policy *policy = &draft->configuration.policies[i];
+
+        for (size_t k = 0; k < policy->n_rungs; k++) {
+            int r = check_hooks_of(draft, policy, &policy->rungs[k]);
+
+            if (r < 0)
+                return r;
+        }
+    }
+    return 0;
+}

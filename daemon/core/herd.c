@@ -1,0 +1,289 @@
+#include "cowherd/herd.h"
+#include "cowherd/exception_store.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_same(const struct member *member, const struct dm_device *device, const struct target *target)
+{
+    return member->device == device->number && member->disk_sequence == device->disk_sequence &&
+           member->target.origin == target->origin && member->target.store == target->store &&
+           member->target.start_sectors == target->start_sectors && strcmp(member->uuid, device->uuid) == 0;
+}
+
+static struct member *find_member(const struct herd *herd, const struct dm_device *device,
+                                  const struct target *target)
+{
+    for (size_t i = 0; i < herd->n_members; i++)
+        if (is_same(herd->members[i], device, target))
+            return herd->members[i];
+    return NULL;
+}
+
+static struct member *add_member(struct herd *herd)
+{
+    if (herd->n_members == herd->n_allocated) {
+        size_t n = herd->n_allocated ? herd->n_allocated * 2 : 16;
+        struct member **members = reallocarray(herd->members, n, sizeof(*members));
+        if (!members)
+            return NULL;
+        herd->members = members;
+        herd->n_allocated = n;
+    }
+    struct member *member = calloc(1, sizeof(*member));
+    if (member)
+        herd->members[herd->n_members++] = member;
+    return member;
+}
+
+static void tell(const struct herd_view *view, enum finding_kind kind, struct member *member,
+                 uint32_t crossed)
+{
+    view->tell(&(struct finding){.kind = kind, .member = member, .crossed = crossed}, view->user);
+}
+
+static bool has_unreadable(const struct observation *seen)
+{
+    for (size_t i = 0; i < seen->n_devices; i++)
+        if (seen->devices[i].error)
+            return true;
+    return false;
+}
+
+/* The role: as the section says, else backup where the system uses the origin through another device. What
+ * could not be read may be that device: a role that was known is kept. */
+static void read_role(struct member *member, const struct observation *seen)
+{
+    const struct dm_device *user = observation_find_origin_user(seen, member->target.origin, member->device);
+    if (!user && member->role != ROLE_UNSET && has_unreadable(seen))
+        return;
+    member->origin_user = user ? user->number : 0;
+    member->origin_user_disk_sequence = user ? user->disk_sequence : 0;
+    member->role_forced = member->policy && member->policy->role != ROLE_UNSET;
+    if (member->role_forced)
+        member->role = member->policy->role;
+    else
+        member->role = user ? ROLE_BACKUP : ROLE_LIVE;
+}
+
+static void measure(struct member *member, uint64_t now_usec)
+{
+    const struct snapshot_status *status = &member->target.status;
+    struct exception_store store = {
+        .total_sectors = status->total_sectors,
+        .chunk_sectors = member->target.chunk_sectors,
+        .persistent = member->target.store_type != STORE_TRANSIENT,
+    };
+    uint64_t bytes_left = exception_store_bytes_left(&store, status->used_sectors);
+    fill_rate_update(&member->rate, now_usec, status->used_sectors * SECTOR_BYTES);
+    member->sample = (struct sample){
+        .taken_usec = now_usec,
+        .used_sectors = status->used_sectors,
+        .total_sectors = status->total_sectors,
+        .chunks_left = exception_store_chunks_left(&store, status->used_sectors),
+        .bytes_left = bytes_left,
+        .rate_bytes_per_second = fill_rate_bytes_per_second(&member->rate),
+        .peak_bytes_per_second = fill_rate_peak_bytes_per_second(&member->rate),
+        .time_left_usec = fill_rate_time_left_usec(&member->rate, bytes_left),
+    };
+    member->has_sample = true;
+}
+
+static void take_status(struct member *member, const struct target *target, uint64_t now_usec)
+{
+    member->target = *target;
+    member->asked_usec = now_usec;
+    if (target->status.state == SNAPSHOT_VALID)
+        measure(member, now_usec);
+}
+
+static void judge_valid(struct member *member, const struct herd_view *view)
+{
+    member->lost_told = false;
+    /* A merge empties its store: there is nothing to climb. */
+    if (!member->policy || member->target.kind != TARGET_SNAPSHOT)
+        return;
+    uint32_t crossed = ladder_climb(&member->ladder, member->policy, &member->sample);
+    if (crossed)
+        tell(view, FINDING_CROSSED, member, crossed);
+}
+
+static void judge(struct member *member, const struct herd_view *view)
+{
+    enum snapshot_state state = member->target.status.state;
+    if (state == SNAPSHOT_VALID) {
+        judge_valid(member, view);
+    } else if (snapshot_state_is_lost(state) && !member->lost_told) {
+        member->lost_told = true;
+        tell(view, FINDING_LOST, member, 0);
+    }
+}
+
+/* Nothing is known of a device whose lookup failed, but that it exists: nobody on it is forgotten. */
+static void keep_unreadable(struct herd *herd, const struct dm_device *device)
+{
+    for (size_t i = 0; i < herd->n_members; i++)
+        if (herd->members[i]->device == device->number)
+            herd->members[i]->seen = true;
+}
+
+static bool is_watched(const struct dm_device *device, const struct target *target,
+                       const struct herd_view *view)
+{
+    return target_is_snapshot(target) && !(view->is_ours && view->is_ours(device, target, view->user));
+}
+
+static void mark_seen(struct herd *herd, const struct observation *seen, const struct herd_view *view)
+{
+    for (size_t i = 0; i < herd->n_members; i++)
+        herd->members[i]->seen = false;
+    for (size_t i = 0; i < seen->n_devices; i++) {
+        const struct dm_device *device = &seen->devices[i];
+        if (device->error)
+            keep_unreadable(herd, device);
+        for (size_t j = 0; !device->error && j < device->active.n_targets; j++) {
+            const struct target *target = &device->active.targets[j];
+            struct member *member = is_watched(device, target, view) ? find_member(herd, device, target)
+                                                                     : NULL;
+            if (member)
+                member->seen = true;
+        }
+    }
+}
+
+static void forget_unseen(struct herd *herd, const struct herd_view *view)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < herd->n_members; i++) {
+        struct member *member = herd->members[i];
+        if (member->seen) {
+            herd->members[kept++] = member;
+            continue;
+        }
+        tell(view, FINDING_GONE, member, 0);
+        free(member);
+    }
+    herd->n_members = kept;
+}
+
+static void set_policy(struct member *member, const struct policy *policy)
+{
+    if (member->policy && policy)
+        ladder_carry_over(&member->ladder, member->policy, policy);
+    else
+        member->ladder = (struct ladder){0};
+    member->policy = policy;
+}
+
+/* A device may be renamed: then it is still the same snapshot, but another section may match it. */
+static void update_name(struct member *member, const struct dm_device *device, const struct herd_view *view)
+{
+    if (strcmp(member->name, device->name) == 0)
+        return;
+    strcpy(member->name, device->name);
+    set_policy(member, policy_find(view->policies, view->n_policies, member->name, member->uuid));
+}
+
+static struct member *welcome(struct herd *herd, const struct dm_device *device, const struct target *target,
+                              const struct herd_view *view)
+{
+    struct member *member = add_member(herd);
+    if (!member)
+        return NULL;
+    strcpy(member->name, device->name);
+    strcpy(member->uuid, device->uuid);
+    member->device = device->number;
+    member->disk_sequence = device->disk_sequence;
+    member->target = *target; /* its origin and store are part of the identity */
+    member->policy = policy_find(view->policies, view->n_policies, member->name, member->uuid);
+    return member;
+}
+
+static int look_at(struct herd *herd, const struct dm_device *device, const struct target *target,
+                   const struct observation *seen, uint64_t now_usec, const struct herd_view *view)
+{
+    struct member *member = find_member(herd, device, target);
+    bool is_new = !member;
+    if (is_new)
+        member = welcome(herd, device, target, view);
+    if (!member)
+        return -ENOMEM;
+    enum role role = member->role;
+    update_name(member, device, view);
+    member->alone = device->active.n_targets == 1;
+    read_role(member, seen);
+    take_status(member, target, now_usec); /* before the word, so that found is said with the first figures */
+    if (is_new)
+        tell(view, FINDING_FOUND, member, 0);
+    else if (member->role != role)
+        tell(view, FINDING_ROLE, member, 0);
+    judge(member, view);
+    return 0;
+}
+
+int herd_look(struct herd *herd, const struct observation *seen, uint64_t now_usec,
+              const struct herd_view *view)
+{
+    int result = 0;
+    mark_seen(herd, seen, view);
+    forget_unseen(herd, view);
+    for (size_t i = 0; i < seen->n_devices; i++) {
+        const struct dm_device *device = &seen->devices[i];
+        for (size_t j = 0; !device->error && j < device->active.n_targets; j++) {
+            const struct target *target = &device->active.targets[j];
+            if (is_watched(device, target, view) && look_at(herd, device, target, seen, now_usec, view) < 0)
+                result = -ENOMEM;
+        }
+    }
+    return result;
+}
+
+void herd_sample(struct herd *herd, const struct dm_device *device, uint64_t now_usec,
+                 const struct herd_view *view, bool *ret_stale)
+{
+    size_t fitting = 0, members = 0;
+    for (size_t i = 0; i < herd->n_members; i++) {
+        struct member *member = herd->members[i];
+        if (member->device != device->number)
+            continue;
+        members++;
+        for (size_t j = 0; j < device->active.n_targets; j++) {
+            const struct target *target = &device->active.targets[j];
+            if (!target_is_snapshot(target) || !is_same(member, device, target))
+                continue;
+            take_status(member, target, now_usec);
+            judge(member, view);
+            fitting++;
+        }
+    }
+    *ret_stale = fitting != members;
+}
+
+void herd_set_policies(struct herd *herd, const struct policy *policies, size_t n_policies)
+{
+    for (size_t i = 0; i < herd->n_members; i++)
+        set_policy(herd->members[i],
+                   policy_find(policies, n_policies, herd->members[i]->name, herd->members[i]->uuid));
+}
+
+const struct member *herd_fullest(const struct herd *herd)
+{
+    const struct member *fullest = NULL;
+    for (size_t i = 0; i < herd->n_members; i++) {
+        const struct member *member = herd->members[i];
+        if (!member->has_sample || member->target.status.state != SNAPSHOT_VALID)
+            continue;
+        if (!fullest ||
+            sample_used_centipercent(&member->sample) > sample_used_centipercent(&fullest->sample))
+            fullest = member;
+    }
+    return fullest;
+}
+
+void herd_done(struct herd *herd)
+{
+    for (size_t i = 0; i < herd->n_members; i++)
+        free(herd->members[i]);
+    free(herd->members);
+    *herd = (struct herd){0};
+}

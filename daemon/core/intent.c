@@ -1,0 +1,229 @@
+#include "cowherd/intent.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+/* Every key of an intent's text, once. One table serves writer and reader, so that they cannot disagree. */
+enum value_kind { VALUE_TEXT, VALUE_NUMBER64, VALUE_NUMBER32, VALUE_BOOL, VALUE_DEVICE, VALUE_ENUM };
+
+struct key {
+    const char *name;
+    enum value_kind kind;
+    size_t offset;
+    size_t limit; /* text: bytes; enum: number of values */
+};
+
+#define TEXT(field)         VALUE_TEXT, offsetof(struct intent, field), sizeof(((struct intent *)0)->field)
+#define FIELD(kind, field)  VALUE_##kind, offsetof(struct intent, field), 0
+#define CHOICE(field, last) VALUE_ENUM, offsetof(struct intent, field), (last) + 1
+
+static const struct key keys[] = {
+    {"action", CHOICE(action, ACTION_DROP)},
+    {"role", CHOICE(role, ROLE_LIVE)},
+    {"role-forced", FIELD(BOOL, role_forced)},
+    {"drop-open", FIELD(BOOL, drop_open)},
+    {"lost", FIELD(BOOL, lost)},
+    {"rung", TEXT(rung)},
+    {"name", TEXT(name)},
+    {"uuid", TEXT(uuid)},
+    {"device", FIELD(DEVICE, device)},
+    {"disk-sequence", FIELD(NUMBER64, disk_sequence)},
+    {"origin", FIELD(DEVICE, origin)},
+    {"store", FIELD(DEVICE, store)},
+    {"length-sectors", FIELD(NUMBER64, length_sectors)},
+    {"chunk-sectors", FIELD(NUMBER32, chunk_sectors)},
+    {"store-type", CHOICE(store_type, STORE_TRANSIENT)},
+    {"origin-user", FIELD(DEVICE, origin_user)},
+    {"origin-user-disk-sequence", FIELD(NUMBER64, origin_user_disk_sequence)},
+    {"used-centipercent", FIELD(NUMBER32, used_centipercent)},
+    {"hysteresis-centipercent", FIELD(NUMBER32, hysteresis_centipercent)},
+    {"cookie", FIELD(NUMBER32, cookie)},
+    {"boot-id", TEXT(boot_id)},
+};
+
+#define N_KEYS (sizeof(keys) / sizeof(keys[0]))
+
+struct writer {
+    char *text;
+    size_t size;
+    size_t length;
+    bool full;
+};
+
+__attribute__((format(printf, 2, 3))) static void put(struct writer *writer, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    size_t room = writer->size - writer->length;
+    int n = vsnprintf(writer->text + writer->length, room, format, arguments);
+    va_end(arguments);
+    if (n < 0 || (size_t)n >= room)
+        writer->full = true;
+    else
+        writer->length += (size_t)n;
+}
+
+/* Names are any bytes: what could break a line, and the escape itself, goes as \xNN. */
+static void put_escaped(struct writer *writer, const char *value)
+{
+    for (const unsigned char *byte = (const unsigned char *)value; *byte && !writer->full; byte++)
+        if (*byte < 0x20 || *byte == 0x7f || *byte == '\\')
+            put(writer, "\\x%02x", *byte);
+        else
+            put(writer, "%c", *byte);
+}
+
+static void put_value(struct writer *writer, const struct key *key, const void *field)
+{
+    switch (key->kind) {
+    case VALUE_TEXT:
+        put_escaped(writer, field);
+        break;
+    case VALUE_NUMBER64:
+        put(writer, "%" PRIu64, *(const uint64_t *)field);
+        break;
+    case VALUE_NUMBER32:
+        put(writer, "%" PRIu32, *(const uint32_t *)field);
+        break;
+    case VALUE_BOOL:
+        put(writer, "%d", *(const bool *)field);
+        break;
+    case VALUE_DEVICE:
+        put(writer, "%u:%u", major(*(const dev_t *)field), minor(*(const dev_t *)field));
+        break;
+    case VALUE_ENUM:
+        put(writer, "%u", *(const unsigned *)field);
+        break;
+    }
+}
+
+int intent_format(const struct intent *intent, char *text, size_t size)
+{
+    struct writer writer = {.text = text, .size = size};
+    if (size == 0)
+        return -ENOBUFS;
+    for (size_t i = 0; i < N_KEYS; i++) {
+        put(&writer, "%s=", keys[i].name);
+        put_value(&writer, &keys[i], (const char *)intent + keys[i].offset);
+        put(&writer, "\n");
+    }
+    put(&writer, "end\n");
+    return writer.full ? -ENOBUFS : (int)writer.length;
+}
+
+static int hex_digit(char digit)
+{
+    if (digit >= '0' && digit <= '9')
+        return digit - '0';
+    if (digit >= 'a' && digit <= 'f')
+        return digit - 'a' + 10;
+    return -1;
+}
+
+static int get_escaped(const char *value, size_t length, char *field, size_t limit)
+{
+    size_t out = 0;
+    for (size_t i = 0; i < length; i++) {
+        char byte = value[i];
+        if (byte == '\\') {
+            if (i + 3 >= length || value[i + 1] != 'x')
+                return -EBADMSG;
+            int high = hex_digit(value[i + 2]), low = hex_digit(value[i + 3]);
+            if (high < 0 || low < 0 || (high == 0 && low == 0))
+                return -EBADMSG;
+            byte = (char)(high * 16 + low);
+            i += 3;
+        }
+        if (out + 1 >= limit)
+            return -EBADMSG;
+        field[out++] = byte;
+    }
+    field[out] = '\0';
+    return 0;
+}
+
+/* Digits and nothing else, up to a limit, ending at `end`. */
+static int get_number(const char *value, const char *end, uint64_t limit, uint64_t *ret_number)
+{
+    uint64_t number = 0;
+    if (value == end)
+        return -EBADMSG;
+    for (; value < end; value++) {
+        if (*value < '0' || *value > '9' || __builtin_mul_overflow(number, 10, &number) ||
+            __builtin_add_overflow(number, (uint64_t)(*value - '0'), &number) || number > limit)
+            return -EBADMSG;
+    }
+    *ret_number = number;
+    return 0;
+}
+
+static int get_device(const char *value, const char *end, dev_t *ret_device)
+{
+    uint64_t major_number, minor_number;
+    const char *colon = memchr(value, ':', (size_t)(end - value));
+    if (!colon || get_number(value, colon, UINT32_MAX, &major_number) < 0 ||
+        get_number(colon + 1, end, UINT32_MAX, &minor_number) < 0)
+        return -EBADMSG;
+    *ret_device = makedev((unsigned)major_number, (unsigned)minor_number);
+    return 0;
+}
+
+static int get_value(const struct key *key, const char *value, const char *end, void *field)
+{
+    uint64_t number;
+    if (key->kind == VALUE_TEXT)
+        return get_escaped(value, (size_t)(end - value), field, key->limit);
+    if (key->kind == VALUE_DEVICE)
+        return get_device(value, end, field);
+    uint64_t limit = key->kind == VALUE_NUMBER64   ? UINT64_MAX
+                     : key->kind == VALUE_NUMBER32 ? UINT32_MAX
+                     : key->kind == VALUE_BOOL     ? 1
+                                                   : key->limit - 1;
+    if (get_number(value, end, limit, &number) < 0)
+        return -EBADMSG;
+    if (key->kind == VALUE_NUMBER64)
+        *(uint64_t *)field = number;
+    else if (key->kind == VALUE_BOOL)
+        *(bool *)field = number;
+    else
+        *(uint32_t *)field = (uint32_t)number; /* enums of these headers are unsigned int */
+    return 0;
+}
+
+static const struct key *find_key(const char *line, size_t length)
+{
+    for (size_t i = 0; i < N_KEYS; i++)
+        if (strlen(keys[i].name) == length && memcmp(keys[i].name, line, length) == 0)
+            return &keys[i];
+    return NULL;
+}
+
+int intent_parse(const char *text, struct intent *ret_intent)
+{
+    struct intent intent = {0};
+    uint32_t seen = 0;
+    while (strcmp(text, "end\n") != 0) {
+        const char *end = strchr(text, '\n');
+        const char *equals = end ? memchr(text, '=', (size_t)(end - text)) : NULL;
+        const struct key *key = equals ? find_key(text, (size_t)(equals - text)) : NULL;
+        if (!key || seen & UINT32_C(1) << (key - keys) ||
+            get_value(key, equals + 1, end, (char *)&intent + key->offset) < 0)
+            return -EBADMSG;
+        seen |= UINT32_C(1) << (key - keys);
+        text = end + 1;
+    }
+    if (seen != (UINT32_C(1) << N_KEYS) - 1 || !action_kind_changes(intent.action))
+        return -EBADMSG;
+    *ret_intent = intent;
+    return 0;
+}
+
+bool intent_same_snapshot(const struct intent *a, const struct intent *b)
+{
+    return a->device == b->device && a->disk_sequence == b->disk_sequence && a->origin == b->origin &&
+           a->store == b->store && strcmp(a->uuid, b->uuid) == 0 && strcmp(a->boot_id, b->boot_id) == 0;
+}

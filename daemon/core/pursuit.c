@@ -1,0 +1,134 @@
+#include "cowherd/pursuit.h"
+#include <stdio.h>
+#include <string.h>
+
+const char *pursuit_phase_name(enum pursuit_phase phase)
+{
+    static const char *const names[] = {
+        [PURSUIT_WANTED] = "wanted",     [PURSUIT_ACTING] = "acting",     [PURSUIT_MERGING] = "merging",
+        [PURSUIT_DEFERRED] = "deferred", [PURSUIT_RETRYING] = "retrying", [PURSUIT_ENDED] = "ended",
+    };
+    return names[phase];
+}
+
+void pursuit_begin(struct pursuit *pursuit, const struct intent *intent, bool recorded, uint64_t now_usec)
+{
+    *pursuit = (struct pursuit){.intent = *intent, .recorded = recorded, .next_usec = now_usec};
+}
+
+bool pursuit_may_be_overtaken(const struct pursuit *pursuit)
+{
+    return pursuit->phase != PURSUIT_ACTING && !pursuit->begun;
+}
+
+static unsigned stall(struct pursuit *pursuit)
+{
+    if (pursuit->stalled)
+        return 0;
+    pursuit->stalled = true;
+    return TELL_STALLED;
+}
+
+static uint64_t retry_usec(unsigned failures)
+{
+    uint64_t wait = PURSUIT_RETRY_MIN_USEC;
+    for (unsigned i = 1; i < failures && wait < PURSUIT_RETRY_MAX_USEC; i++)
+        wait *= 2;
+    return wait < PURSUIT_RETRY_MAX_USEC ? wait : PURSUIT_RETRY_MAX_USEC;
+}
+
+static unsigned fail(struct pursuit *pursuit, const char *reason, uint64_t now_usec)
+{
+    pursuit->failures++;
+    pursuit->phase = PURSUIT_RETRYING;
+    pursuit->next_usec = now_usec + retry_usec(pursuit->failures);
+    snprintf(pursuit->reason, sizeof(pursuit->reason), "%s", reason);
+    return TELL_FAILED | stall(pursuit);
+}
+
+/* Told once it has lasted (udev's blkid has a device open for a moment after everybody else), and again only
+ * when it waits for something else. */
+static unsigned defer(struct pursuit *pursuit, const char *reason, uint64_t now_usec)
+{
+    bool same = pursuit->deferred_usec && strcmp(pursuit->reason, reason) == 0;
+    if (!same) {
+        pursuit->deferred_usec = now_usec;
+        pursuit->deferred_told = false;
+    }
+    pursuit->phase = PURSUIT_DEFERRED;
+    snprintf(pursuit->reason, sizeof(pursuit->reason), "%s", reason);
+    bool lasts = now_usec - pursuit->deferred_usec >= PURSUIT_GRACE_USEC;
+    pursuit->next_usec = now_usec + (lasts ? PURSUIT_DEFERRED_USEC : PURSUIT_GRACE_USEC / 3);
+    if (!lasts || pursuit->deferred_told)
+        return 0;
+    pursuit->deferred_told = true;
+    return TELL_DEFERRED | stall(pursuit);
+}
+
+static unsigned wait_for_merge(struct pursuit *pursuit, uint64_t now_usec)
+{
+    pursuit->phase = PURSUIT_MERGING;
+    pursuit->next_usec = now_usec + PURSUIT_MERGING_USEC;
+    pursuit->deferred_usec = 0;
+    pursuit->failures = 0;
+    pursuit->stalled = false;
+    pursuit->reason[0] = '\0';
+    return 0;
+}
+
+static unsigned end(struct pursuit *pursuit, const char *reason, bool done)
+{
+    pursuit->phase = PURSUIT_ENDED;
+    snprintf(pursuit->reason, sizeof(pursuit->reason), "%s", reason);
+    return done ? TELL_DONE : TELL_FAILED;
+}
+
+/* One start is told, before the first child that is to bring the action forward (not take it back). */
+static bool act(struct pursuit *pursuit, enum plan_verdict verdict, uint64_t now_usec, unsigned *ret_tell)
+{
+    if (pursuit->phase == PURSUIT_RETRYING && now_usec < pursuit->next_usec)
+        return false;
+    if (verdict == PLAN_ACT && !pursuit->started) {
+        pursuit->started = true;
+        pursuit->start_usec = now_usec;
+        *ret_tell |= TELL_START;
+    }
+    pursuit->phase = PURSUIT_ACTING;
+    pursuit->recorded = true;
+    return true;
+}
+
+bool pursuit_consider(struct pursuit *pursuit, const struct plan *plan, uint64_t now_usec, unsigned *ret_tell)
+{
+    *ret_tell = 0;
+    pursuit->begun = plan->begun;
+    bool nothing_to_take_back = plan->n_steps == 1 &&
+                                !pursuit->recorded; /* only the intent, and it is not kept */
+    if (plan->verdict == PLAN_ABANDON && nothing_to_take_back)
+        *ret_tell = end(pursuit, plan->reason, false);
+    else if (plan->n_steps > 0)
+        return act(pursuit, plan->verdict, now_usec, ret_tell);
+    else if (plan->verdict == PLAN_WAIT)
+        *ret_tell = wait_for_merge(pursuit, now_usec);
+    else if (plan->verdict == PLAN_DEFER)
+        *ret_tell = defer(pursuit, plan->reason, now_usec);
+    else if (pursuit->phase != PURSUIT_RETRYING || now_usec >= pursuit->next_usec)
+        *ret_tell = fail(pursuit, plan->reason, now_usec);
+    return false;
+}
+
+unsigned pursuit_take_result(struct pursuit *pursuit, const struct action_result *result, uint64_t now_usec)
+{
+    pursuit->begun = result->begun;
+    if (result->ended) {
+        bool done = result->verdict == PLAN_ACT;
+        return end(pursuit, result->reason, done);
+    }
+    if (result->error)
+        return fail(pursuit, result->reason, now_usec);
+    if (result->verdict == PLAN_WAIT)
+        return wait_for_merge(pursuit, now_usec);
+    if (result->verdict == PLAN_DEFER)
+        return defer(pursuit, result->reason, now_usec);
+    return fail(pursuit, result->reason, now_usec);
+}

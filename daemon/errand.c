@@ -1,0 +1,301 @@
+#include "cowherd/errand.h"
+#include "cowherd/dm_action.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static uint64_t now_usec_of(sd_event *event)
+{
+    uint64_t now = 0;
+    sd_event_now(event, CLOCK_BOOTTIME, &now);
+    return now;
+}
+
+static struct subject subject_of(const struct errand *errand)
+{
+    struct subject subject = subject_of_intent(&errand->pursuit.intent);
+    subject.has_sample = errand->has_sample;
+    subject.sample = errand->sample;
+    return subject;
+}
+
+static struct stage stage_of(const struct errand *errand, uint64_t now_usec)
+{
+    const struct pursuit *pursuit = &errand->pursuit;
+    return (struct stage){
+        .action = action_kind_name(pursuit->intent.action),
+        .rung = pursuit->intent.rung,
+        .result = pursuit->reason,
+        .took_usec = pursuit->started ? now_usec - pursuit->start_usec : 0,
+        .dry_run = errand->errands->dry_run,
+        .goes_on = errand->goes_on,
+    };
+}
+
+static void announce(const struct errand *errand, unsigned tell, uint64_t now_usec)
+{
+    struct journal *journal = errand->errands->journal;
+    struct subject subject = subject_of(errand);
+    struct stage stage = stage_of(errand, now_usec);
+    if (tell & TELL_START) {
+        stage.result = NULL;
+        announce_start(journal, &subject, &stage);
+    }
+    if (tell & TELL_DONE)
+        announce_done(journal, &subject, &stage);
+    if (tell & TELL_FAILED)
+        announce_failed(journal, &subject, &stage);
+    if (tell & TELL_DEFERRED)
+        announce_deferred(journal, &subject, &stage);
+    if (tell & TELL_STALLED)
+        errand->errands->stalled(&subject, errand->errands->user);
+}
+
+static void forget_child(struct errand *errand)
+{
+    errand->exit_source = sd_event_source_disable_unref(errand->exit_source);
+    errand->deadline_source = sd_event_source_disable_unref(errand->deadline_source);
+    errand->acting = false;
+    errand->overdue = false;
+}
+
+static void free_errand(struct errand *errand)
+{
+    if (errand->acting && errand->child.result_fd >= 0)
+        close(errand->child.result_fd);
+    forget_child(errand);
+    free(errand);
+}
+
+static void remove_errand(struct errands *errands, struct errand *errand)
+{
+    for (size_t i = 0; i < errands->n_items; i++)
+        if (errands->items[i] == errand) {
+            errands->items[i] = errands->items[--errands->n_items];
+            break;
+        }
+    free_errand(errand);
+}
+
+/* A later rung's action takes the place of one that has not begun; one that has begun is finished. */
+static void hand_to_successor(struct errand *errand, uint64_t now_usec)
+{
+    bool recorded = errand->pursuit.recorded && errand->pursuit.phase != PURSUIT_ENDED;
+    bool done = errand->pursuit.phase == PURSUIT_ENDED && errand->pursuit.begun;
+    if (!errand->has_successor || done || !pursuit_may_be_overtaken(&errand->pursuit))
+        return;
+    errand->has_successor = false;
+    errand->goes_on = false;
+    pursuit_begin(&errand->pursuit, &errand->successor, recorded, now_usec);
+}
+
+static void fill_killed(const struct errand *errand, struct action_result *result)
+{
+    *result = (struct action_result){
+        .verdict = PLAN_REFUSE,
+        .begun = errand->pursuit.begun,
+        .error = errand->overdue ? -ETIMEDOUT : -EPIPE,
+    };
+    snprintf(result->reason, sizeof(result->reason), "%s",
+             errand->overdue ? "it took too long and was stopped" : "the child that did it was killed");
+}
+
+static int on_exit_child(sd_event_source *source, const siginfo_t *info, void *user)
+{
+    struct errand *errand = user;
+    struct errands *errands = errand->errands;
+    struct action_result result;
+    uint64_t now_usec = now_usec_of(errands->event);
+    (void)source, (void)info;
+    bool told = errand->overdue;
+    if (child_take_result(&errand->child, &result, sizeof(result)) < 0)
+        fill_killed(errand, &result);
+    forget_child(errand);
+    unsigned tell = pursuit_take_result(&errand->pursuit, &result, now_usec);
+    announce(errand, told ? tell & TELL_DONE : tell, now_usec);
+    hand_to_successor(errand, now_usec);
+    errands->ended(errand, errands->user);
+    if (errand->pursuit.phase == PURSUIT_ENDED)
+        remove_errand(errands, errand);
+    return 0;
+}
+
+/* It may hang in the kernel for ever, then not even the kill ends it: so this is told now. */
+static int on_deadline(sd_event_source *source, uint64_t usec, void *user)
+{
+    struct errand *errand = user;
+    (void)source, (void)usec;
+    kill(errand->child.pid, SIGKILL);
+    errand->overdue = true;
+    snprintf(errand->pursuit.reason, sizeof(errand->pursuit.reason),
+             "it has taken longer than %d s and is stopped", (int)(DM_ACTION_DEADLINE_USEC / 1000000));
+    announce(errand, TELL_FAILED | (errand->pursuit.stalled ? 0 : TELL_STALLED),
+             now_usec_of(errand->errands->event));
+    errand->pursuit.stalled = true;
+    return 0;
+}
+
+static int watch_child(struct errand *errand)
+{
+    sd_event *event = errand->errands->event;
+    int r = sd_event_add_child(event, &errand->exit_source, errand->child.pid, WEXITED, on_exit_child,
+                               errand);
+    if (r < 0)
+        return r;
+    return sd_event_add_time_relative(event, &errand->deadline_source, CLOCK_MONOTONIC,
+                                      DM_ACTION_DEADLINE_USEC, 0, on_deadline, errand);
+}
+
+static void start_child(struct errand *errand, uint64_t now_usec)
+{
+    struct dm_action action = {
+        .intent = errand->pursuit.intent,
+        .state_directory = errand->errands->state_directory,
+    };
+    int r = child_start(dm_action_run, &action, &errand->child);
+    if (r >= 0) {
+        errand->acting = true;
+        r = watch_child(errand);
+    }
+    if (r >= 0)
+        return;
+    if (errand->acting) {
+        kill(errand->child.pid, SIGKILL);
+        waitpid(errand->child.pid, NULL, 0);
+        close(errand->child.result_fd);
+        forget_child(errand);
+    }
+    struct action_result result = {.verdict = PLAN_REFUSE, .begun = errand->pursuit.begun, .error = r};
+    snprintf(result.reason, sizeof(result.reason), "no child can be started: %s", strerror(-r));
+    announce(errand, pursuit_take_result(&errand->pursuit, &result, now_usec), now_usec);
+}
+
+/* Returns whether the errand has ended. */
+static bool consider(struct errand *errand, const struct observation *seen, uint64_t now_usec)
+{
+    struct plan plan;
+    unsigned tell;
+    plan_make(&errand->pursuit.intent, seen, &plan);
+    bool start = pursuit_consider(&errand->pursuit, &plan, now_usec, &tell);
+    announce(errand, tell, now_usec);
+    if (start && errand->errands->dry_run)
+        errand->pursuit.phase = PURSUIT_ENDED;
+    else if (start)
+        start_child(errand, now_usec);
+    return errand->pursuit.phase == PURSUIT_ENDED;
+}
+
+void errands_consider(struct errands *errands, const struct observation *seen, uint64_t now_usec)
+{
+    for (size_t i = 0; i < errands->n_items;) {
+        struct errand *errand = errands->items[i];
+        if (!errand->acting && consider(errand, seen, now_usec))
+            remove_errand(errands, errand);
+        else
+            i++;
+    }
+}
+
+struct errand *errands_find(const struct errands *errands, const struct intent *like)
+{
+    for (size_t i = 0; i < errands->n_items; i++)
+        if (intent_same_snapshot(&errands->items[i]->pursuit.intent, like))
+            return errands->items[i];
+    return NULL;
+}
+
+static int add_errand(struct errands *errands, struct errand **ret_errand)
+{
+    struct errand **items = reallocarray(errands->items, errands->n_items + 1, sizeof(*items));
+    if (!items)
+        return -ENOMEM;
+    errands->items = items;
+    struct errand *errand = calloc(1, sizeof(*errand));
+    if (!errand)
+        return -ENOMEM;
+    errand->errands = errands;
+    errand->child.result_fd = -1;
+    *ret_errand = items[errands->n_items++] = errand;
+    return 0;
+}
+
+static void take_sample(struct errand *errand, const struct sample *sample)
+{
+    errand->has_sample = sample != NULL;
+    if (sample)
+        errand->sample = *sample;
+}
+
+int errands_begin(struct errands *errands, const struct intent *intent, const struct sample *sample,
+                  bool goes_on, bool recorded, uint64_t now_usec)
+{
+    struct errand *errand = errands_find(errands, intent);
+    if (errand && errand->acting) {
+        errand->successor = *intent;
+        errand->has_successor = true;
+        return 0;
+    }
+    if (errand && !pursuit_may_be_overtaken(&errand->pursuit))
+        return 0;
+    if (errand)
+        recorded = recorded || errand->pursuit.recorded;
+    else if (add_errand(errands, &errand) < 0)
+        return -ENOMEM;
+    take_sample(errand, sample);
+    errand->goes_on = goes_on;
+    pursuit_begin(&errand->pursuit, intent, recorded, now_usec);
+    return 0;
+}
+
+uint64_t errands_next_usec(const struct errands *errands)
+{
+    uint64_t next = UINT64_MAX;
+    for (size_t i = 0; i < errands->n_items; i++)
+        if (!errands->items[i]->acting && errands->items[i]->pursuit.next_usec < next)
+            next = errands->items[i]->pursuit.next_usec;
+    return next;
+}
+
+bool errands_own(const struct errands *errands, const struct dm_device *device, const struct target *target)
+{
+    for (size_t i = 0; i < errands->n_items; i++) {
+        const struct intent *intent = &errands->items[i]->pursuit.intent;
+        if (target->kind == TARGET_SNAPSHOT_MERGE && device->number == intent->origin_user &&
+            target->origin == intent->origin && target->store == intent->store)
+            return true;
+    }
+    return false;
+}
+
+size_t errands_acting(const struct errands *errands)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < errands->n_items; i++)
+        n += errands->items[i]->acting;
+    return n;
+}
+
+void errands_review(struct errands *errands, void (*review)(struct intent *intent, void *user), void *user)
+{
+    for (size_t i = 0; i < errands->n_items; i++) {
+        struct errand *errand = errands->items[i];
+        review(&errand->pursuit.intent, user);
+        if (errand->has_successor)
+            review(&errand->successor, user);
+        errand->has_successor = errand->has_successor && !errand->successor.cancelled;
+    }
+}
+
+void errands_done(struct errands *errands)
+{
+    for (size_t i = 0; i < errands->n_items; i++)
+        free_errand(errands->items[i]);
+    free(errands->items);
+    errands->items = NULL;
+    errands->n_items = 0;
+}

@@ -1,0 +1,92 @@
+/* Changing: load, clear, suspend, resume, remove. */
+#include "cowherd/kernel.h"
+#include "task.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+static int format_table(const struct target *target, char *text, size_t size)
+{
+    unsigned origin_major = major(target->origin), origin_minor = minor(target->origin);
+    int n = -1;
+    if (target_is_snapshot(target))
+        n = snprintf(text, size, "%u:%u %u:%u %s %u", origin_major, origin_minor, major(target->store),
+                     minor(target->store), store_type_name(target->store_type), target->chunk_sectors);
+    else if (target->kind == TARGET_SNAPSHOT_ORIGIN)
+        n = snprintf(text, size, "%u:%u", origin_major, origin_minor);
+    else if (target->kind == TARGET_LINEAR)
+        n = snprintf(text, size, "%u:%u %llu", origin_major, origin_minor,
+                     (unsigned long long)target->offset_sectors);
+    else if (target->kind == TARGET_ERROR)
+        n = snprintf(text, size, "%s", "");
+    return n < 0 || (size_t)n >= size ? -EINVAL : 0;
+}
+
+int kernel_load(dev_t device, const struct target *table)
+{
+    _cleanup_task_ struct dm_task *task = NULL;
+    char parameters[128];
+    int r = format_table(table, parameters, sizeof(parameters));
+    if (r < 0 || (r = task_create(DM_DEVICE_RELOAD, device, &task)) < 0)
+        return r;
+    if (!dm_task_add_target(task, table->start_sectors, table->length_sectors, target_kind_name(table->kind),
+                            parameters))
+        return -ENOMEM;
+    return task_run(task, NULL);
+}
+
+int kernel_clear(dev_t device)
+{
+    _cleanup_task_ struct dm_task *task = NULL;
+    int r = task_create(DM_DEVICE_CLEAR, device, &task);
+    return r < 0 ? r : task_run(task, NULL);
+}
+
+/* The cookie joins before the ioctl and is answered by udev after it; when the ioctl fails no event comes,
+ * and the library takes its share back itself. Nodes are udev's alone to make and to remove. */
+static int join_cookie(struct dm_task *task, uint32_t cookie)
+{
+    if (!cookie)
+        return 0;
+    return dm_task_set_cookie(task, &cookie, DM_UDEV_DISABLE_LIBRARY_FALLBACK) ? 0 : -EIO;
+}
+
+/* Filesystems are not frozen: freezing writes out all dirty pages, through the snapshot, into a store that is
+ * about to be full. A table swap needs no more than the requests in flight to have ended, which the kernel
+ * sees to. */
+static int swap_or_suspend(int type, dev_t device, uint32_t cookie)
+{
+    _cleanup_task_ struct dm_task *task = NULL;
+    int r = task_create(type, device, &task);
+    if (r < 0)
+        return r;
+    if (!dm_task_skip_lockfs(task))
+        return -EINVAL;
+    if (type == DM_DEVICE_RESUME && (r = join_cookie(task, cookie)) < 0)
+        return r;
+    return task_run(task, NULL);
+}
+
+int kernel_suspend(dev_t device, uint32_t cookie)
+{
+    return swap_or_suspend(DM_DEVICE_SUSPEND, device, cookie);
+}
+
+int kernel_resume(dev_t device, uint32_t cookie)
+{
+    return swap_or_suspend(DM_DEVICE_RESUME, device, cookie);
+}
+
+int kernel_remove(dev_t device, bool deferred, uint32_t cookie)
+{
+    _cleanup_task_ struct dm_task *task = NULL;
+    int r = task_create(DM_DEVICE_REMOVE, device, &task);
+    if (r < 0)
+        return r;
+    if (deferred && !dm_task_deferred_remove(task))
+        return -EINVAL;
+    if ((r = join_cookie(task, cookie)) < 0)
+        return r;
+    return task_run(task, NULL);
+}

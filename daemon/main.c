@@ -1,0 +1,145 @@
+#include "cowherd/configuration.h"
+#include "cowherd/journal.h"
+#include "cowherd/manager.h"
+#include "directories.h"
+#include <argp.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sysexits.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#define JOURNAL_CLOSE_USEC                                                                                   \
+    2000000UL /* the last words may take so long; a stuck journal does not hold us up longer */
+
+const char *argp_program_version = "cowherd " COWHERD_VERSION;
+
+struct options {
+    const char *config;
+    bool check;
+    bool dry_run;
+};
+
+enum { KEY_CONFIG = 'c', KEY_CHECK = 0x100, KEY_DRY_RUN };
+
+static const struct argp_option argp_options[] = {
+    {"config", KEY_CONFIG, "FILE", 0, "Read this file alone", 0},
+    {"check", KEY_CHECK, NULL, 0, "Check the configuration, print every error, and exit", 0},
+    {"dry-run", KEY_DRY_RUN, NULL, 0, "Decide and log, change nothing", 0},
+    {0},
+};
+
+static error_t take_option(int key, char *argument, struct argp_state *state)
+{
+    struct options *options = state->input;
+    switch (key) {
+    case KEY_CONFIG:
+        options->config = argument;
+        return 0;
+    case KEY_CHECK:
+        options->check = true;
+        return 0;
+    case KEY_DRY_RUN:
+        options->dry_run = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        argp_error(state, "unexpected argument \"%s\"", argument);
+        return EX_USAGE;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp argp = {
+    .options = argp_options,
+    .parser = take_option,
+    .doc = "Keeps dm-snapshot COW stores from overflowing: watches every snapshot of the machine and alerts, "
+           "merges "
+           "or drops as the configuration says, before the store is full.\v"
+           "Runs in the foreground; systemd runs it as cowherd.service. Exit codes are those of sysexits(3).",
+};
+
+static void print_messages(FILE *stream, const struct config_messages *messages)
+{
+    for (size_t i = 0; i < messages->n_items; i++) {
+        const struct config_message *message = &messages->items[i];
+        fprintf(stream, "%s:%u: %s%s\n", message->file, message->line, message->is_warning ? "warning: " : "",
+                message->text);
+    }
+}
+
+static int check(const struct config_places *places)
+{
+    struct configuration configuration = {0};
+    struct config_messages messages = {0};
+    int r = configuration_read(places, &configuration, &messages);
+    print_messages(stdout, &messages);
+    if (r == -ENOMEM)
+        fprintf(stderr, "cowherd: out of memory\n");
+    configuration_done(&configuration);
+    config_messages_done(&messages);
+    return r < 0 ? 1 : 0;
+}
+
+static int read_configuration(const struct config_places *places, struct configuration *ret_configuration)
+{
+    struct config_messages messages = {0};
+    int r = configuration_read(places, ret_configuration, &messages);
+    print_messages(stderr, &messages);
+    config_messages_done(&messages);
+    if (r == -EINVAL)
+        return EX_CONFIG;
+    return r < 0 ? EX_OSERR : 0;
+}
+
+/* The loop must go on while the disk with the program on it does not: none of it is left to be paged in.
+ * Pages are locked as they come into use; where that is forbidden the daemon does its work all the same. */
+static void lock_memory(struct journal *journal)
+{
+    if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
+        journal_message(journal, LOG_WARNING, "Memory cannot be locked: %s", strerror(errno));
+}
+
+static int run(const struct manager_options *options)
+{
+    struct configuration configuration = {0};
+    struct journal *journal = NULL;
+    int code = read_configuration(options->places, &configuration);
+    if (code != 0)
+        return code;
+    int r = options->dry_run || configuration.dry_run ? 0 : directory_lock();
+    if (r < 0) {
+        fprintf(stderr, "cowherd: %s\n", r == -EWOULDBLOCK ? "another cowherd runs already" : strerror(-r));
+        configuration_done(&configuration);
+        return r == -EWOULDBLOCK ? EX_TEMPFAIL : EX_CANTCREAT;
+    }
+    r = journal_open("cowherd", &journal);
+    if (r >= 0) {
+        lock_memory(journal);
+        r = manager_run(options, &configuration, journal);
+    }
+    if (r < 0)
+        fprintf(stderr, "cowherd: %s\n", strerror(-r));
+    configuration_done(&configuration);
+    journal_close(journal, JOURNAL_CLOSE_USEC);
+    return r < 0 ? EX_OSERR : EX_OK;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {0};
+    argp_err_exit_status = EX_USAGE;
+    argp_parse(&argp, argc, argv, 0, NULL, &options);
+    struct config_places places = config_places_default;
+    places.file = options.config;
+    if (options.check)
+        return check(&places);
+    if (geteuid() != 0) {
+        fprintf(stderr, "cowherd: device-mapper is root's: this needs to be run as root\n");
+        return EX_NOPERM;
+    }
+    return run(&(struct manager_options){.places = &places, .dry_run = options.dry_run});
+}

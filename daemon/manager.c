@@ -1,0 +1,713 @@
+#include "cowherd/manager.h"
+#include "cowherd/announce.h"
+#include "cowherd/autopsy.h"
+#include "cowherd/errand.h"
+#include "cowherd/herd.h"
+#include "cowherd/intent_file.h"
+#include "cowherd/kernel.h"
+#include "cowherd/notify.h"
+#include "cowherd/pacing.h"
+#include "directories.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <syslog.h>
+#include <systemd/sd-event.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MISSING_POLL_USEC UINT64_C(1000000)  /* device-mapper is not there yet: asked for once a second */
+#define BLIND_POLL_USEC   UINT64_C(500000)   /* no dm events before driver 4.38: listed twice a second */
+#define SAFETY_LOOK_USEC  UINT64_C(60000000) /* a complete look even if no event ever comes */
+#define STATUS_USEC       UINT64_C(1000000)
+#define STOP_WAIT_USEC    UINT64_C(15000000) /* for children at work when the daemon is told to stop */
+
+struct manager {
+    const struct manager_options *options;
+    struct configuration configuration;
+    struct journal *journal;
+    sd_event *event;
+    sd_event_source *timer;
+    sd_event_source *dm_source;
+    int dm_fd; /* -1: no device-mapper yet, or no events of it */
+    bool blind;
+    struct observation seen;
+    struct herd herd;
+    struct errands errands;
+    struct autopsies autopsies;
+    uint64_t look_usec; /* the next complete look */
+    uint64_t watchdog_usec;
+    uint64_t keep_alive_usec; /* the next word to the watchdog */
+    bool looked;              /* the last complete look succeeded */
+    bool ready;
+    bool stopping;
+    bool missing_told;
+    bool status_waits;
+    uint64_t status_usec; /* no STATUS before */
+    char boot_id[BOOT_ID_BYTES];
+    char config_error[256];
+};
+
+static struct journal *library_journal;
+
+static void log_library(int priority, const char *message)
+{
+    journal_message(library_journal, priority, "%s", message);
+}
+
+static uint64_t now_usec(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static const struct policy *policy_of(const struct manager *manager, const char *name, const char *uuid)
+{
+    return policy_find(manager->configuration.policies, manager->configuration.n_policies, name, uuid);
+}
+
+static const struct rung *event_rung(const struct policy *policy, enum condition_kind kind)
+{
+    for (size_t i = 0; policy && i < policy->n_rungs; i++)
+        if (policy->rungs[i].condition.kind == kind)
+            return &policy->rungs[i];
+    return NULL;
+}
+
+/* Hooks come with a later version: that a rung wanted one is said, not passed over. */
+static void refuse_hooks(struct manager *manager, const struct subject *subject, const struct rung *rung)
+{
+    for (size_t i = 0; i < rung->n_actions; i++) {
+        if (rung->actions[i].kind != ACTION_EXEC)
+            continue;
+        struct stage stage = {
+            .action = rung->actions[i].text, .rung = rung->text, .result = "hooks are not yet possible"};
+        announce_failed(manager->journal, subject, &stage);
+    }
+}
+
+static void on_stalled(const struct subject *subject, void *user)
+{
+    struct manager *manager = user;
+    const struct policy *policy = policy_of(manager, subject->name, subject->uuid);
+    const struct rung *rung = event_rung(policy, CONDITION_STALLED);
+    if (!rung)
+        return;
+    announce_rung(manager->journal, subject, rung);
+    refuse_hooks(manager, subject, rung);
+}
+
+static struct intent make_intent(const struct manager *manager, const struct member *member,
+                                 const struct rung *rung)
+{
+    const struct action *action = rung_changing_action(rung);
+    struct intent intent = {
+        .action = action->kind,
+        .role = member->role,
+        .role_forced = member->role_forced,
+        .drop_open = member->policy && member->policy->drop_open,
+        .lost = rung->condition.kind == CONDITION_LOST,
+        .device = member->device,
+        .disk_sequence = member->disk_sequence,
+        .origin = member->target.origin,
+        .store = member->target.store,
+        .length_sectors = member->target.length_sectors,
+        .chunk_sectors = member->target.chunk_sectors,
+        .store_type = member->target.store_type,
+        .origin_user = member->role == ROLE_BACKUP ? member->origin_user : 0,
+        .origin_user_disk_sequence = member->role == ROLE_BACKUP ? member->origin_user_disk_sequence : 0,
+        .used_centipercent = sample_used_centipercent(&member->sample),
+        .hysteresis_centipercent = member->policy ? member->policy->hysteresis_centipercent : 0,
+    };
+    snprintf(intent.rung, sizeof(intent.rung), "%s", rung->text);
+    strcpy(intent.name, member->name);
+    strcpy(intent.uuid, member->uuid);
+    strcpy(intent.boot_id, manager->boot_id);
+    return intent;
+}
+
+/* What no attempt would change, so that none is made. NULL: it may be tried. */
+static const char *why_impossible(const struct member *member, const struct action *action)
+{
+    if (action->kind == ACTION_EXTEND)
+        return "extending is not yet possible";
+    if (strncmp(member->uuid, "LVM-", 4) == 0)
+        return "an lvm snapshot can only be changed through lvm, which is not yet possible";
+    if (!member->alone)
+        return "its device has other targets beside the snapshot and is never changed";
+    return NULL;
+}
+
+static void carry_out(struct manager *manager, const struct member *member, const struct rung *rung)
+{
+    const struct action *action = rung_changing_action(rung);
+    const char *impossible = why_impossible(member, action);
+    if (impossible) {
+        struct subject subject = subject_of_member(member);
+        struct stage stage = {.action = action->text, .rung = rung->text, .result = impossible};
+        announce_failed(manager->journal, &subject, &stage);
+        on_stalled(&subject, manager);
+        return;
+    }
+    struct intent intent = make_intent(manager, member, rung);
+    if (errands_begin(&manager->errands, &intent, &member->sample, false, false, now_usec()) < 0)
+        journal_message(manager->journal, LOG_ERR, "Out of memory: %s is not carried out.", rung->text);
+}
+
+static void on_crossed(struct manager *manager, const struct member *member, uint32_t crossed)
+{
+    struct subject subject = subject_of_member(member);
+    for (size_t i = 0; i < member->policy->n_rungs; i++) {
+        if (!(crossed & UINT32_C(1) << i))
+            continue;
+        announce_rung(manager->journal, &subject, &member->policy->rungs[i]);
+        refuse_hooks(manager, &subject, &member->policy->rungs[i]);
+    }
+    int chosen = ladder_rung_to_carry_out(member->policy, crossed);
+    if (chosen >= 0)
+        carry_out(manager, member, &member->policy->rungs[chosen]);
+}
+
+static struct errand *errand_of(const struct manager *manager, const struct member *member)
+{
+    struct intent like = {
+        .device = member->device,
+        .disk_sequence = member->disk_sequence,
+        .origin = member->target.origin,
+        .store = member->target.store,
+    };
+    strcpy(like.uuid, member->uuid);
+    strcpy(like.boot_id, manager->boot_id);
+    return errands_find(&manager->errands, &like);
+}
+
+/* The handover of a rollback invalidates the snapshot it takes the store from: that is no loss. */
+static void on_lost(struct manager *manager, struct member *member)
+{
+    const struct errand *errand = errand_of(manager, member);
+    if (errand && errand->pursuit.intent.action == ACTION_MERGE &&
+        errand->pursuit.intent.role == ROLE_BACKUP && (errand->acting || errand->pursuit.begun)) {
+        member->lost_told = false; /* should the merge come to nothing, it is told then */
+        return;
+    }
+    autopsies_begin(&manager->autopsies, member);
+}
+
+static void on_known_lost(const struct member *member, const char *reason, void *user)
+{
+    struct manager *manager = user;
+    const struct policy *policy = policy_of(manager, member->name, member->uuid);
+    const struct rung *rung = event_rung(policy, CONDITION_LOST);
+    struct subject subject = subject_of_member(member);
+    announce_lost(manager->journal, &subject, rung, reason);
+    if (!rung)
+        return;
+    refuse_hooks(manager, &subject, rung);
+    if (rung_changing_action(rung))
+        carry_out(manager, member, rung);
+}
+
+static void on_finding(const struct finding *finding, void *user)
+{
+    struct manager *manager = user;
+    switch (finding->kind) {
+    case FINDING_FOUND:
+        announce_found(manager->journal, finding->member);
+        break;
+    case FINDING_ROLE:
+        announce_role(manager->journal, finding->member);
+        break;
+    case FINDING_GONE:
+        announce_gone(manager->journal, finding->member);
+        break;
+    case FINDING_CROSSED:
+        on_crossed(manager, finding->member, finding->crossed);
+        break;
+    case FINDING_LOST:
+        on_lost(manager, finding->member);
+        break;
+    }
+}
+
+static bool is_ours(const struct dm_device *device, const struct target *target, void *user)
+{
+    struct manager *manager = user;
+    return errands_own(&manager->errands, device, target);
+}
+
+static struct herd_view view_of(struct manager *manager)
+{
+    return (struct herd_view){
+        .policies = manager->configuration.policies,
+        .n_policies = manager->configuration.n_policies,
+        .is_ours = is_ours,
+        .tell = on_finding,
+        .user = manager,
+    };
+}
+
+static const struct rung *merge_rung(const struct policy *policy)
+{
+    for (size_t i = 0; policy && i < policy->n_rungs; i++) {
+        const struct action *action = rung_changing_action(&policy->rungs[i]);
+        if (action && action->kind == ACTION_MERGE)
+            return &policy->rungs[i];
+    }
+    return NULL;
+}
+
+/* A merge that somebody else began is finished only where the section has a merge rung. Whichever its role
+ * was, the device that merges is the one that is left, as in a live merge. */
+static void adopt_merges(struct manager *manager)
+{
+    for (size_t i = 0; i < manager->herd.n_members; i++) {
+        const struct member *member = manager->herd.members[i];
+        const struct rung *rung = merge_rung(member->policy);
+        if (member->target.kind != TARGET_SNAPSHOT_MERGE || !rung || !member->alone ||
+            strncmp(member->uuid, "LVM-", 4) == 0 || errand_of(manager, member))
+            continue;
+        struct intent intent = make_intent(manager, member, rung);
+        intent.role = ROLE_LIVE;
+        intent.origin_user = 0;
+        errands_begin(&manager->errands, &intent, &member->sample, true, false, now_usec());
+    }
+}
+
+static void consider_errands(struct manager *manager)
+{
+    if (!manager->stopping && manager->looked)
+        errands_consider(&manager->errands, &manager->seen, now_usec());
+}
+
+static int look(struct manager *manager)
+{
+    struct observation seen = {0};
+    struct herd_view view = view_of(manager);
+    int r = kernel_observe(&seen);
+    manager->looked = r >= 0;
+    manager->look_usec = now_usec() + (manager->blind ? BLIND_POLL_USEC : SAFETY_LOOK_USEC);
+    if (r < 0) {
+        manager->look_usec = now_usec() + MISSING_POLL_USEC;
+        journal_message(manager->journal, LOG_ERR, "Cannot list the dm devices: %s", strerror(-r));
+        return r;
+    }
+    observation_done(&manager->seen);
+    manager->seen = seen;
+    r = herd_look(&manager->herd, &manager->seen, now_usec(), &view);
+    adopt_merges(manager);
+    consider_errands(manager);
+    return r;
+}
+
+static uint64_t interval_usec(const struct manager *manager, const struct member *member)
+{
+    const struct configuration *configuration = &manager->configuration;
+    struct pacing_bounds bounds = {
+        .longest_usec = configuration->longest_poll_usec,
+        .shortest_usec = configuration->shortest_poll_usec,
+        .assumed_bytes_per_second = configuration->assumed_bytes_per_second,
+    };
+    int rung;
+    if (!member->policy || !member->has_sample || member->target.kind != TARGET_SNAPSHOT ||
+        member->target.status.state != SNAPSHOT_VALID)
+        return bounds.longest_usec;
+    struct pacing_subject subject = {
+        .bytes_to_next_rung = ladder_bytes_to_next(&member->ladder, member->policy, &member->sample, &rung),
+        .bytes_left = member->sample.bytes_left,
+        .waits_for_time = ladder_waits_for_time(&member->ladder, member->policy),
+        .peak_bytes_per_second = member->sample.peak_bytes_per_second,
+    };
+    return pacing_interval_usec(&bounds, &subject);
+}
+
+static uint64_t due_usec(const struct manager *manager, const struct member *member)
+{
+    return member->asked_usec + interval_usec(manager, member);
+}
+
+/* Takes a fresh sample of a device into what was seen. 0; -ESTALE or -ENXIO: a complete look is due. */
+static int sample(struct manager *manager, dev_t number)
+{
+    for (size_t i = 0; i < manager->seen.n_devices; i++) {
+        struct dm_device *device = &manager->seen.devices[i], fresh;
+        if (device->number != number || device->error)
+            continue;
+        int r = kernel_sample(device, &fresh);
+        if (r < 0)
+            return r;
+        dm_device_done(device);
+        *device = fresh;
+        return 0;
+    }
+    return -ESTALE;
+}
+
+/* Looks at one member. Returns whether a complete look is due. */
+static bool look_at_member(struct manager *manager, struct member *member)
+{
+    struct herd_view view = view_of(manager);
+    bool stale = false;
+    dev_t number = member->device;
+    member->asked_usec = now_usec();
+    int r = sample(manager, number);
+    if (r == -ESTALE || r == -ENXIO)
+        return true;
+    if (r == 0)
+        herd_sample(&manager->herd, observation_find(&manager->seen, number), now_usec(), &view, &stale);
+    else
+        journal_message(manager->journal, LOG_WARNING, "Cannot read the status of %s: %s", member->name,
+                        strerror(-r));
+    return stale;
+}
+
+static bool look_at_due_members(struct manager *manager)
+{
+    bool stale = false;
+    for (size_t i = 0; i < manager->herd.n_members; i++)
+        if (due_usec(manager, manager->herd.members[i]) <= now_usec())
+            stale = look_at_member(manager, manager->herd.members[i]) || stale;
+    return stale;
+}
+
+/* The devices of the errands that are due, whose open counts and merges raise no event. */
+static bool look_at_due_errands(struct manager *manager)
+{
+    bool stale = false;
+    for (size_t i = 0; i < manager->errands.n_items; i++) {
+        const struct pursuit *pursuit = &manager->errands.items[i]->pursuit;
+        if (manager->errands.items[i]->acting || pursuit->next_usec > now_usec())
+            continue;
+        dev_t devices[] = {pursuit->intent.device, pursuit->intent.origin_user};
+        for (size_t j = 0; j < 2; j++) {
+            int r = devices[j] && observation_find(&manager->seen, devices[j]) ? sample(manager, devices[j])
+                                                                               : 0;
+            stale = stale || r < 0;
+        }
+    }
+    return stale;
+}
+
+/* While a store fills every look has another text: the service manager hears one a second. */
+static bool may_tell_status(struct manager *manager)
+{
+    manager->status_waits = manager->ready && now_usec() < manager->status_usec;
+    if (!manager->status_waits)
+        manager->status_usec = now_usec() + STATUS_USEC;
+    return !manager->status_waits;
+}
+
+static void tell_status(struct manager *manager)
+{
+    char text[STATUS_MAX];
+    const char *error = manager->config_error[0] ? manager->config_error : NULL;
+    if (!may_tell_status(manager))
+        return;
+    announce_status(&manager->herd, manager->errands.n_items, error, text);
+    if (manager->missing_told)
+        snprintf(text, sizeof(text), "waiting for device-mapper, which this kernel has not loaded");
+    if (manager->ready)
+        notify_status(text);
+    else
+        notify_ready(text);
+    manager->ready = true;
+}
+
+/* The watchdog hears only of a loop that has just looked at everybody who was due. */
+static void keep_alive(struct manager *manager)
+{
+    if (!manager->watchdog_usec || now_usec() < manager->keep_alive_usec)
+        return;
+    manager->keep_alive_usec = now_usec() + manager->watchdog_usec / 3;
+    if (manager->looked || manager->missing_told)
+        notify_watchdog();
+}
+
+static uint64_t next_usec(const struct manager *manager)
+{
+    uint64_t next = manager->look_usec, errands = errands_next_usec(&manager->errands);
+    if (manager->watchdog_usec && manager->keep_alive_usec < next)
+        next = manager->keep_alive_usec;
+    if (errands < next)
+        next = errands;
+    if (manager->status_waits && manager->status_usec < next)
+        next = manager->status_usec;
+    for (size_t i = 0; i < manager->herd.n_members; i++) {
+        uint64_t due = due_usec(manager, manager->herd.members[i]);
+        if (due < next)
+            next = due;
+    }
+    return next;
+}
+
+/* After every look: what people and the service manager hear, and when to look again. */
+static void settle(struct manager *manager)
+{
+    tell_status(manager);
+    keep_alive(manager);
+    sd_event_source_set_time(manager->timer, next_usec(manager));
+    sd_event_source_set_enabled(manager->timer, manager->stopping ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+}
+
+static int on_dm_event(sd_event_source *source, int fd, uint32_t events, void *user)
+{
+    struct manager *manager = user;
+    (void)source, (void)events;
+    /* Arm, then look: what happens in between is looked at twice rather than never. */
+    int r = kernel_events_arm(fd);
+    if (r < 0)
+        return r;
+    look(manager);
+    settle(manager);
+    return 0;
+}
+
+static void tell_missing(struct manager *manager, int error)
+{
+    if (!manager->missing_told)
+        journal_message(manager->journal, LOG_NOTICE,
+                        "No device-mapper in this kernel yet (%s): waiting for it.", strerror(-error));
+    manager->missing_told = true;
+}
+
+/* Returns whether there is a device-mapper to look at. */
+static bool attach(struct manager *manager)
+{
+    if (manager->dm_fd >= 0 || manager->blind)
+        return true;
+    int r = kernel_events_open(&manager->dm_fd);
+    if (r == -EOPNOTSUPP) {
+        manager->blind = true;
+        journal_message(
+            manager->journal, LOG_NOTICE,
+            "This kernel's device-mapper has no events to wait for: it is listed twice a second.");
+    } else if (r < 0) {
+        tell_missing(manager, r);
+        manager->look_usec = now_usec() + MISSING_POLL_USEC;
+        return false;
+    } else if (sd_event_add_io(manager->event, &manager->dm_source, manager->dm_fd, EPOLLIN, on_dm_event,
+                               manager) < 0) {
+        manager->blind = true;
+    }
+    manager->missing_told = false;
+    return true;
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *user)
+{
+    struct manager *manager = user;
+    (void)source, (void)usec;
+    if (!attach(manager)) {
+        settle(manager);
+        return 0;
+    }
+    bool stale = look_at_due_members(manager);
+    stale = look_at_due_errands(manager) || stale;
+    if (stale || now_usec() >= manager->look_usec)
+        look(manager);
+    else
+        consider_errands(manager);
+    settle(manager);
+    return 0;
+}
+
+/* A child of an errand has ended: what it did is looked at, whether or not its events have come yet. */
+static void on_errand_ended(const struct errand *errand, void *user)
+{
+    struct manager *manager = user;
+    (void)errand;
+    if (manager->stopping && errands_acting(&manager->errands) == 0) {
+        sd_event_exit(manager->event, 0);
+        return;
+    }
+    manager->look_usec = now_usec();
+    sd_event_source_set_time(manager->timer, manager->look_usec);
+    sd_event_source_set_enabled(manager->timer, manager->stopping ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+}
+
+static int on_stop_overdue(sd_event_source *source, uint64_t usec, void *user)
+{
+    struct manager *manager = user;
+    (void)source, (void)usec;
+    return sd_event_exit(manager->event, 0);
+}
+
+/* A child at work is let finish its stretch, so that nothing stays half done; what is left is in its intent.
+ */
+static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info, void *user)
+{
+    struct manager *manager = user;
+    (void)source, (void)info;
+    manager->stopping = true;
+    notify_stopping();
+    sd_event_source_set_enabled(manager->timer, SD_EVENT_OFF);
+    if (manager->dm_source)
+        sd_event_source_set_enabled(manager->dm_source, SD_EVENT_OFF);
+    if (errands_acting(&manager->errands) == 0)
+        return sd_event_exit(manager->event, 0);
+    return sd_event_add_time_relative(manager->event, NULL, CLOCK_MONOTONIC, STOP_WAIT_USEC, 0,
+                                      on_stop_overdue, manager);
+}
+
+/* An action that has not begun needs its rung in the configuration, and has its section's word on open
+ * snapshots. */
+static void review_intent(struct intent *intent, void *user)
+{
+    struct manager *manager = user;
+    const struct policy *policy = policy_of(manager, intent->name, intent->uuid);
+    const struct rung *rung = policy ? policy_rung_by_text(policy, intent->rung) : NULL;
+    const struct action *action = rung ? rung_changing_action(rung) : NULL;
+    intent->cancelled = !action || action->kind != intent->action;
+    if (!intent->cancelled)
+        intent->drop_open = policy->drop_open;
+}
+
+static void announce_messages(struct manager *manager, const struct config_messages *messages)
+{
+    for (size_t i = 0; i < messages->n_items; i++) {
+        const struct config_message *message = &messages->items[i];
+        char sentence[EVENT_SENTENCE_MAX];
+        snprintf(sentence, sizeof(sentence), "%s:%u: %s%s", message->file, message->line,
+                 message->is_warning ? "warning: " : "", message->text);
+        announce_config(manager->journal, message->is_warning ? LOG_WARNING : LOG_ERR,
+                        message->is_warning ? "warning" : "error", sentence);
+        if (!message->is_warning && !manager->config_error[0])
+            snprintf(manager->config_error, sizeof(manager->config_error), "%.250s", sentence);
+    }
+}
+
+static void take_configuration(struct manager *manager, struct configuration *configuration)
+{
+    struct configuration old = manager->configuration;
+    manager->configuration = *configuration;
+    herd_set_policies(&manager->herd, manager->configuration.policies, manager->configuration.n_policies);
+    configuration_done(&old);
+    manager->errands.dry_run = manager->options->dry_run || manager->configuration.dry_run;
+    errands_review(&manager->errands, review_intent, manager);
+}
+
+static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *user)
+{
+    struct manager *manager = user;
+    struct configuration configuration = {0};
+    struct config_messages messages = {0};
+    (void)source, (void)info;
+    notify_reloading();
+    int r = configuration_read(manager->options->places, &configuration, &messages);
+    manager->config_error[0] = '\0';
+    announce_messages(manager, &messages);
+    config_messages_done(&messages);
+    if (r >= 0) {
+        take_configuration(manager, &configuration);
+        announce_config(manager->journal, LOG_INFO, "taken",
+                        "The configuration was read again and is in force.");
+    } else {
+        announce_config(manager->journal, LOG_ERR, "refused",
+                        "The configuration is refused as a whole: the former one stays in force.");
+    }
+    manager->ready = false;
+    look(manager);
+    settle(manager);
+    return 0;
+}
+
+static void recall_intents(struct manager *manager)
+{
+    struct intent *intents = NULL;
+    size_t n_intents = 0, n_broken = 0;
+    char broken[256] = "";
+    int r = intent_file_list(manager->errands.state_directory, &intents, &n_intents, &n_broken, broken);
+    if (r < 0 || n_broken)
+        journal_message(manager->journal, LOG_ERR, "Recorded intents cannot be read: %s",
+                        r < 0 ? strerror(-r) : broken);
+    for (size_t i = 0; i < n_intents; i++) {
+        if (strcmp(intents[i].boot_id, manager->boot_id) == 0)
+            errands_begin(&manager->errands, &intents[i], NULL, true, true, now_usec());
+        else
+            journal_message(
+                manager->journal, LOG_CRIT,
+                "The %s of %s was under way when the machine went down (rung %s): it is not gone on "
+                "with, for the devices may be others now.",
+                action_kind_name(intents[i].action), intents[i].name, intents[i].rung);
+    }
+    free(intents);
+    errands_review(&manager->errands, review_intent, manager);
+}
+
+static int block_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGCHLD);
+    return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;
+}
+
+static int add_sources(struct manager *manager)
+{
+    int r = block_signals();
+    if (r < 0 || (r = sd_event_new(&manager->event)) < 0 ||
+        (r = sd_event_add_signal(manager->event, NULL, SIGTERM, on_stop, manager)) < 0 ||
+        (r = sd_event_add_signal(manager->event, NULL, SIGINT, on_stop, manager)) < 0 ||
+        (r = sd_event_add_signal(manager->event, NULL, SIGHUP, on_reload, manager)) < 0)
+        return r;
+    /* Accuracy 1 us: the default lets a timer be a quarter of a second late. */
+    return sd_event_add_time(manager->event, &manager->timer, CLOCK_BOOTTIME, 0, 1, on_timer, manager);
+}
+
+static int set_up(struct manager *manager)
+{
+    int r = add_sources(manager);
+    if (r < 0)
+        return r;
+    r = intent_boot_id(manager->boot_id);
+    if (r < 0)
+        return r;
+    manager->errands = (struct errands){
+        .event = manager->event,
+        .journal = manager->journal,
+        .state_directory = directory_state(),
+        .dry_run = manager->options->dry_run || manager->configuration.dry_run,
+        .stalled = on_stalled,
+        .ended = on_errand_ended,
+        .user = manager,
+    };
+    manager->autopsies = (struct autopsies){.event = manager->event, .tell = on_known_lost, .user = manager};
+    manager->watchdog_usec = notify_watchdog_usec();
+    library_journal = manager->journal;
+    kernel_open(log_library);
+    recall_intents(manager);
+    return 0;
+}
+
+static void tear_down(struct manager *manager)
+{
+    autopsies_done(&manager->autopsies);
+    errands_done(&manager->errands);
+    herd_done(&manager->herd);
+    observation_done(&manager->seen);
+    configuration_done(&manager->configuration);
+    sd_event_source_disable_unref(manager->dm_source);
+    sd_event_source_disable_unref(manager->timer);
+    sd_event_unref(manager->event);
+    if (manager->dm_fd >= 0)
+        close(manager->dm_fd);
+}
+
+int manager_run(const struct manager_options *options, struct configuration *configuration,
+                struct journal *journal)
+{
+    struct manager manager = {
+        .options = options, .configuration = *configuration, .journal = journal, .dm_fd = -1};
+    *configuration = (struct configuration){0};
+    int r = set_up(&manager);
+    if (r >= 0)
+        r = sd_event_loop(manager.event);
+    tear_down(&manager);
+    return r;
+}

@@ -1,0 +1,228 @@
+#include "cowherd/announce.h"
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+
+struct subject subject_of_member(const struct member *member)
+{
+    return (struct subject){
+        .name = member->name,
+        .uuid = member->uuid,
+        .role = member->role,
+        .has_sample = member->has_sample,
+        .sample = member->sample,
+    };
+}
+
+struct subject subject_of_intent(const struct intent *intent)
+{
+    return (struct subject){.name = intent->name, .uuid = intent->uuid, .role = intent->role};
+}
+
+/* Fills in the sentence and sends. */
+__attribute__((format(printf, 4, 5))) static void say(struct journal *journal, struct event *event,
+                                                      const struct subject *subject, const char *format, ...)
+{
+    char sentence[EVENT_SENTENCE_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(sentence, sizeof(sentence), format, arguments);
+    va_end(arguments);
+    event->sentence = sentence;
+    if (subject) {
+        event->snapshot = subject->name;
+        event->uuid = subject->uuid;
+        event->role = subject->role;
+        event->has_sample = subject->has_sample;
+        event->sample = subject->sample;
+    }
+    journal_event(journal, event);
+}
+
+#define FULLNESS_MAX 256
+
+/* "71.42 % full, 9.1 MiB left, full in 2 min 5 s at 75 KiB/s" */
+static const char *describe_fullness(const struct subject *subject, char text[static FULLNESS_MAX])
+{
+    char percent[EVENT_TEXT_MAX], left[EVENT_TEXT_MAX], time[EVENT_TEXT_MAX], rate[EVENT_TEXT_MAX];
+    const struct sample *sample = &subject->sample;
+    if (!subject->has_sample) {
+        snprintf(text, FULLNESS_MAX, "its fill level not known");
+        return text;
+    }
+    int n = snprintf(text, FULLNESS_MAX, "%s %% full, %s left", event_text_percent(sample, percent),
+                     event_text_bytes(sample->bytes_left, left));
+    if (sample->time_left_usec != TIME_UNKNOWN_USEC)
+        snprintf(text + n, FULLNESS_MAX - (size_t)n, ", gone in %s at %s/s",
+                 event_text_time(sample->time_left_usec, time),
+                 event_text_bytes(sample->rate_bytes_per_second, rate));
+    return text;
+}
+
+/* What a full store takes with it. */
+static const char *stake(enum role role)
+{
+    return role == ROLE_BACKUP ? "the way back" : "the running system";
+}
+
+void announce_found(struct journal *journal, const struct member *member)
+{
+    char name[EVENT_NAME_MAX], fullness[FULLNESS_MAX], size[EVENT_TEXT_MAX];
+    struct subject subject = subject_of_member(member);
+    struct event event = {.kind = EVENT_FOUND, .priority = LOG_INFO};
+    say(journal, &event, &subject, "Watching %s, a %s snapshot with a store of %s: %s.%s%s",
+        event_text_name(member->name, name), role_name(member->role),
+        event_text_bytes(member->sample.total_sectors * UINT64_C(512), size),
+        describe_fullness(&subject, fullness),
+        member->policy && member->policy->n_rungs ? "" : " No rung guards it.",
+        member->alone ? "" : " Its device has other targets beside it: it is never changed.");
+}
+
+void announce_role(struct journal *journal, const struct member *member)
+{
+    char name[EVENT_NAME_MAX];
+    struct subject subject = subject_of_member(member);
+    struct event event = {.kind = EVENT_FOUND, .priority = LOG_INFO};
+    say(journal, &event, &subject, "%s is a %s snapshot now: the system runs on %s.",
+        event_text_name(member->name, name), role_name(member->role),
+        member->role == ROLE_BACKUP ? "its origin" : "it");
+}
+
+void announce_gone(struct journal *journal, const struct member *member)
+{
+    char name[EVENT_NAME_MAX];
+    struct subject subject = subject_of_member(member);
+    struct event event = {.kind = EVENT_GONE, .priority = LOG_INFO};
+    say(journal, &event, &subject, "%s is no snapshot any more: it is not watched any longer.",
+        event_text_name(member->name, name));
+}
+
+void announce_rung(struct journal *journal, const struct subject *subject, const struct rung *rung)
+{
+    char name[EVENT_NAME_MAX], fullness[FULLNESS_MAX];
+    const struct action *action = rung_changing_action(rung);
+    struct event event = {
+        .kind = EVENT_RUNG,
+        .priority = event_priority(rung_alert_level(rung)),
+        .rung = rung->text,
+        .action = action ? action->text : rung->actions[0].text,
+    };
+    if (rung->condition.kind == CONDITION_STALLED)
+        say(journal, &event, subject, "What is to save %s does not come forward (%s): %s.",
+            event_text_name(subject->name, name), describe_fullness(subject, fullness), rung->text);
+    else
+        say(journal, &event, subject, "The store of %s is %s: %s. When it is full, %s is lost.",
+            event_text_name(subject->name, name), describe_fullness(subject, fullness), rung->text,
+            stake(subject->role));
+}
+
+void announce_lost(struct journal *journal, const struct subject *subject, const struct rung *rung,
+                   const char *reason)
+{
+    char name[EVENT_NAME_MAX];
+    struct event event = {
+        .kind = EVENT_LOST,
+        .priority = rung ? event_priority(rung_alert_level(rung)) : LOG_ERR,
+        .rung = rung ? rung->text : NULL,
+        .result = reason,
+    };
+    say(journal, &event, subject, "Snapshot %s is lost, and with it %s: %s.",
+        event_text_name(subject->name, name), stake(subject->role), reason);
+}
+
+static struct event stage_event(enum event_kind kind, int priority, const struct stage *stage)
+{
+    return (struct event){
+        .kind = kind,
+        .priority = priority,
+        .rung = stage->rung,
+        .action = stage->action,
+        .result = stage->result,
+    };
+}
+
+void announce_start(struct journal *journal, const struct subject *subject, const struct stage *stage)
+{
+    char name[EVENT_NAME_MAX], fullness[FULLNESS_MAX];
+    struct event event = stage_event(EVENT_ACTION_START, LOG_NOTICE, stage);
+    if (stage->dry_run) {
+        event.result = "dry-run";
+        say(journal, &event, subject, "Would now %s %s, %s; nothing is changed, for this is a dry run.",
+            stage->action, event_text_name(subject->name, name), describe_fullness(subject, fullness));
+    } else if (stage->goes_on)
+        say(journal, &event, subject, "Going on with the %s of %s, which was begun before.", stage->action,
+            event_text_name(subject->name, name));
+    else
+        say(journal, &event, subject, "Beginning to %s %s: %s.", stage->action,
+            event_text_name(subject->name, name), describe_fullness(subject, fullness));
+}
+
+static const char *describe_outcome(const char *action, enum role role)
+{
+    bool keeps_new = (role == ROLE_LIVE) == (strcmp(action, "merge") == 0);
+    return keeps_new ? "the new data is kept, there is no way back any more"
+                     : "the old data is back, the new data is gone";
+}
+
+void announce_done(struct journal *journal, const struct subject *subject, const struct stage *stage)
+{
+    char name[EVENT_NAME_MAX], took[EVENT_TEXT_MAX];
+    struct event event = stage_event(EVENT_ACTION_DONE, LOG_NOTICE, stage);
+    if (!event.result || !*event.result)
+        event.result = "done";
+    say(journal, &event, subject, "Done: the %s of %s (%s)%s%s.", stage->action,
+        event_text_name(subject->name, name), describe_outcome(stage->action, subject->role),
+        stage->took_usec ? ", after " : "", stage->took_usec ? event_text_time(stage->took_usec, took) : "");
+}
+
+void announce_failed(struct journal *journal, const struct subject *subject, const struct stage *stage)
+{
+    char name[EVENT_NAME_MAX];
+    struct event event = stage_event(EVENT_ACTION_FAILED, LOG_ERR, stage);
+    say(journal, &event, subject, "Cannot %s %s: %s.", stage->action, event_text_name(subject->name, name),
+        stage->result);
+}
+
+void announce_deferred(struct journal *journal, const struct subject *subject, const struct stage *stage)
+{
+    char name[EVENT_NAME_MAX];
+    struct event event = stage_event(EVENT_DEFERRED, LOG_WARNING, stage);
+    say(journal, &event, subject, "The %s of %s must wait: %s. It follows by itself as soon as it can.",
+        stage->action, event_text_name(subject->name, name), stage->result);
+}
+
+void announce_config(struct journal *journal, int priority, const char *result, const char *sentence)
+{
+    struct event event = {.kind = EVENT_CONFIG, .priority = priority, .result = result};
+    say(journal, &event, NULL, "%s", sentence);
+}
+
+const char *announce_status(const struct herd *herd, size_t n_actions, const char *config_error,
+                            char text[static STATUS_MAX])
+{
+    char name[EVENT_NAME_MAX], fullness[FULLNESS_MAX];
+    const struct member *fullest = herd_fullest(herd);
+    size_t lost = 0;
+    for (size_t i = 0; i < herd->n_members; i++)
+        lost += snapshot_state_is_lost(herd->members[i]->target.status.state);
+    int n = 0;
+    if (config_error)
+        n = snprintf(text, STATUS_MAX, "configuration refused, the former is in force (%.200s); ",
+                     config_error);
+    n += snprintf(text + n, STATUS_MAX - (size_t)n, "watching %zu snapshot%s", herd->n_members,
+                  herd->n_members == 1 ? "" : "s");
+    if (lost)
+        n += snprintf(text + n, STATUS_MAX - (size_t)n, ", %zu lost", lost);
+    if (n_actions)
+        n += snprintf(text + n, STATUS_MAX - (size_t)n, ", %zu action%s under way", n_actions,
+                      n_actions == 1 ? "" : "s");
+    if (fullest) {
+        struct subject subject = subject_of_member(fullest);
+        snprintf(text + n, STATUS_MAX - (size_t)n, "; fullest: %.64s (%s), %s",
+                 event_text_name(fullest->name, name), role_name(fullest->role),
+                 describe_fullness(&subject, fullness));
+    }
+    return text;
+}

@@ -1,0 +1,56 @@
+/* Announcements: what happens to a snapshot, put into words and fields, and handed to the journal.
+ *
+ * One function for each thing that can happen; the sentence says what happened, how full the store is and
+ * what that means, for somebody who reads nothing but this one line.
+ */
+#pragma once
+
+#include "cowherd/herd.h"
+#include "cowherd/journal.h"
+#include "cowherd/pursuit.h"
+
+/* Whom an announcement is about: a member, or what an intent still knows of it when it has gone. */
+struct subject {
+    const char *name;
+    const char *uuid;
+    enum role role;
+    bool has_sample;
+    struct sample sample;
+};
+
+struct subject subject_of_member(const struct member *member);
+struct subject subject_of_intent(const struct intent *intent);
+
+void announce_found(struct journal *journal, const struct member *member);
+void announce_role(struct journal *journal, const struct member *member);
+void announce_gone(struct journal *journal, const struct member *member);
+
+/* A rung that was climbed, with the priority of its alert. */
+void announce_rung(struct journal *journal, const struct subject *subject, const struct rung *rung);
+
+/* A lost snapshot: why, and what is lost by it. rung: its `on lost` one, or NULL. */
+void announce_lost(struct journal *journal, const struct subject *subject, const struct rung *rung,
+                   const char *reason);
+
+/* The stages of an action. result: the reason, or NULL; all in the words of the plan. */
+struct stage {
+    const char *action; /* as written: "drop" */
+    const char *rung;   /* as written, or NULL */
+    const char *result;
+    uint64_t took_usec; /* done: since its start; 0: not known */
+    bool dry_run;
+    bool goes_on; /* start: it had been begun before this daemon was started */
+};
+
+void announce_start(struct journal *journal, const struct subject *subject, const struct stage *stage);
+void announce_done(struct journal *journal, const struct subject *subject, const struct stage *stage);
+void announce_failed(struct journal *journal, const struct subject *subject, const struct stage *stage);
+void announce_deferred(struct journal *journal, const struct subject *subject, const struct stage *stage);
+
+/* The configuration: taken, or refused with one message (FILE:LINE: text). */
+void announce_config(struct journal *journal, int priority, const char *result, const char *sentence);
+
+/* "watching 3 snapshots; fullest: root-backup, 42.10 % …": the STATUS line. */
+#define STATUS_MAX 512
+const char *announce_status(const struct herd *herd, size_t n_actions, const char *config_error,
+                            char text[static STATUS_MAX]);

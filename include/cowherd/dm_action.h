@@ -1,0 +1,20 @@
+/* Carrying out an intent on raw dm devices: the body of the acting child.
+ *
+ * Level-triggered: observe, plan, carry out the first step, and again, until the plan has no step left. So
+ * each destructive step has identity, tables, open count and usage read right before it, and the same loop
+ * starts, goes on with, takes back and finishes an action.
+ */
+#pragma once
+
+#include "cowherd/pursuit.h"
+
+#define DM_ACTION_DEADLINE_USEC                                                                              \
+    UINT64_C(30000000) /* a suspend or a remove may never return: then it is killed */
+
+struct dm_action {
+    struct intent intent;
+    const char *state_directory;
+};
+
+/* A child_function (child.h): the argument is a struct dm_action, the result a struct action_result. */
+void dm_action_run(const void *action, int result_fd);

@@ -1,0 +1,54 @@
+/* The intent: what is to be done with one snapshot, recorded before the first step and kept until the last.
+ *
+ * It says what is wanted and of which devices, never how far it has come: that is read from the kernel's
+ * tables (plan.h). As text it is key=value lines with a last line "end", so that a file cut short is not
+ * taken for one.
+ */
+#pragma once
+
+#include "cowherd/observation.h"
+#include "cowherd/policy.h"
+
+#define INTENT_TEXT_MAX 4096 /* four escaped names of 128 bytes, a rung, numbers */
+#define INTENT_RUNG_MAX 256  /* a configuration line has 200 characters at most */
+#define BOOT_ID_BYTES   37   /* a UUID with its end */
+
+struct intent {
+    enum action_kind action; /* ACTION_MERGE or ACTION_DROP */
+    enum role role;
+    bool role_forced; /* by its section, whatever the tables say */
+    bool drop_open;   /* its readers may lose it */
+    bool lost;        /* the dead snapshot is to be removed: `on lost = drop` */
+    char rung[INTENT_RUNG_MAX];
+
+    char name[DM_NAME_BYTES]; /* the snapshot's */
+    char uuid[DM_UUID_BYTES];
+    dev_t device;
+    uint64_t disk_sequence;
+    dev_t origin;
+    dev_t store;
+    uint64_t length_sectors;
+    uint32_t chunk_sectors;
+    enum store_type store_type;
+
+    dev_t origin_user; /* backup: the snapshot-origin device that becomes snapshot-merge; 0: none */
+    uint64_t origin_user_disk_sequence;
+
+    uint32_t
+        used_centipercent; /* when it was decided; below this less the hysteresis it is not begun any more */
+    uint32_t hysteresis_centipercent;
+
+    bool cancelled;  /* the configuration no longer wants it: it is not begun any more. Not recorded. */
+    uint32_t cookie; /* of udev, to be released after a crash; 0: none */
+    char boot_id[BOOT_ID_BYTES];
+};
+
+/* Writes it as text. Returns the length without the end, or -ENOBUFS. */
+int intent_format(const struct intent *intent, char *text, size_t size);
+
+/* Reads it from text. Returns 0, or -EBADMSG where anything is missing, doubled, unknown or not of its form.
+ */
+int intent_parse(const char *text, struct intent *ret_intent);
+
+/* Whether two intents are about the same snapshot (same device of the same boot, same origin and store). */
+bool intent_same_snapshot(const struct intent *a, const struct intent *b);

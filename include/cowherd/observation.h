@@ -1,0 +1,68 @@
+/* What was seen of the kernel: every dm device with its tables and status, as plain data.
+ *
+ * The kernel room fills it, the core reasons over it. A device whose lookup failed is in it all the same,
+ * with error set: it exists, and nothing else is known of it.
+ */
+#pragma once
+
+#include "cowherd/status.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define DM_NAME_BYTES 128 /* with the terminating zero, as in the kernel's dm-ioctl.h */
+#define DM_UUID_BYTES 129
+
+struct dm_table {
+    struct target *targets;
+    size_t n_targets;
+};
+
+struct dm_device {
+    char name[DM_NAME_BYTES]; /* raw bytes: anything but a zero or a slash */
+    char uuid[DM_UUID_BYTES]; /* may be empty */
+    dev_t number;
+    uint64_t disk_sequence; /* the kernel's number of this very disk since boot; 0: not known (before 5.15) */
+    int error;              /* negative errno of the lookup; all below is unknown then */
+    unsigned open_count;
+    bool suspended;
+    bool deferred_remove; /* goes when its last user closes it */
+    bool has_inactive;    /* a table is loaded that has not been swapped in */
+    struct dm_table active;
+    struct dm_table inactive; /* its status fields are never filled in */
+};
+
+struct observation {
+    struct dm_device *devices;
+    size_t n_devices;
+    size_t n_allocated;
+};
+
+/* The device of that number, or NULL. */
+const struct dm_device *observation_find(const struct observation *observation, dev_t number);
+
+/* The device whose one target is `snapshot-origin` or `snapshot-merge` over that origin: where the system
+ * runs when it runs on the origin. The device `except` is passed over. NULL where there is none. */
+const struct dm_device *observation_find_origin_user(const struct observation *observation, dev_t origin,
+                                                     dev_t except);
+
+/* Whether a table, active or inactive, of any device but `except` uses a number as a store or as an origin. A
+ * device whose lookup failed might: then true, for nobody may zero what is perhaps in use. */
+bool observation_uses_store(const struct observation *observation, dev_t store, dev_t except);
+
+/* The only target of the device's active table, or NULL where it has none or several, or is not known. */
+const struct target *dm_device_only_target(const struct dm_device *device);
+
+/* Its uuid says that lvm made it. */
+bool dm_device_is_lvm(const struct dm_device *device);
+
+/* Appends an empty device. Returns it, valid until the next one is added, or NULL without memory. */
+struct dm_device *observation_add(struct observation *observation);
+
+/* Appends a target to a table. Returns 0 or -ENOMEM. */
+int dm_table_add(struct dm_table *table, const struct target *target);
+
+/* Free what they own and leave it empty, ready to be filled again. */
+void dm_device_done(struct dm_device *device);
+void observation_done(struct observation *observation);
