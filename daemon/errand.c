@@ -190,11 +190,13 @@ static bool consider(struct errand *errand, const struct observation *seen, uint
     return errand->pursuit.phase == PURSUIT_ENDED;
 }
 
-void errands_consider(struct errands *errands, const struct observation *seen, uint64_t now_usec)
+void errands_consider(struct errands *errands, const struct observation *seen, bool complete,
+                      uint64_t now_usec)
 {
     for (size_t i = 0; i < errands->n_items;) {
         struct errand *errand = errands->items[i];
-        if (!errand->acting && consider(errand, seen, now_usec))
+        bool is_due = complete || errand->pursuit.next_usec <= now_usec;
+        if (!errand->acting && is_due && consider(errand, seen, now_usec))
             remove_errand(errands, errand);
         else
             i++;

@@ -4,6 +4,7 @@
 #include "directories.h"
 #include <argp.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,6 +104,13 @@ static void lock_memory(struct journal *journal)
         journal_message(journal, LOG_WARNING, "Memory cannot be locked: %s", strerror(errno));
 }
 
+/* One heap: glibc gives a second thread one of its own, 64 MiB of address space that would be counted as
+ * locked. */
+static void set_up_heap(void)
+{
+    mallopt(M_ARENA_MAX, 1);
+}
+
 static int run(const struct manager_options *options)
 {
     struct configuration configuration = {0};
@@ -116,6 +124,7 @@ static int run(const struct manager_options *options)
         configuration_done(&configuration);
         return r == -EWOULDBLOCK ? EX_TEMPFAIL : EX_CANTCREAT;
     }
+    set_up_heap();
     r = journal_open("cowherd", &journal);
     if (r >= 0) {
         lock_memory(journal);

@@ -277,10 +277,10 @@ static void adopt_merges(struct manager *manager)
     }
 }
 
-static void consider_errands(struct manager *manager)
+static void consider_errands(struct manager *manager, bool complete)
 {
     if (!manager->stopping && manager->looked)
-        errands_consider(&manager->errands, &manager->seen, now_usec());
+        errands_consider(&manager->errands, &manager->seen, complete, now_usec());
 }
 
 static int look(struct manager *manager)
@@ -299,7 +299,7 @@ static int look(struct manager *manager)
     manager->seen = seen;
     r = herd_look(&manager->herd, &manager->seen, now_usec(), &view);
     adopt_merges(manager);
-    consider_errands(manager);
+    consider_errands(manager, true);
     return r;
 }
 
@@ -509,7 +509,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *user)
     if (stale || now_usec() >= manager->look_usec)
         look(manager);
     else
-        consider_errands(manager);
+        consider_errands(manager, false);
     settle(manager);
     return 0;
 }

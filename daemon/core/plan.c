@@ -59,7 +59,8 @@ static bool is_waiting(const struct dm_device *device, const struct target *tabl
         return false;
     const struct target *waiting = &device->inactive.targets[0];
     return waiting->kind == table->kind && waiting->origin == table->origin &&
-           waiting->store == table->store && waiting->length_sectors == table->length_sectors;
+           waiting->store == table->store && waiting->offset_sectors == table->offset_sectors &&
+           waiting->length_sectors == table->length_sectors;
 }
 
 /* Only where it does not wait already: the kernel refuses a second merge table for one store. */
@@ -97,6 +98,20 @@ static bool has_our_merge_waiting(const struct dm_device *device, const struct i
 {
     struct target table = merge_table(intent);
     return is_waiting(device, &table);
+}
+
+static bool is_origin_of(const struct target *target, const struct intent *intent)
+{
+    return target && target->kind == TARGET_SNAPSHOT_ORIGIN && target->origin == intent->origin;
+}
+
+/* As long as it does the suspension of S is ours: the merge table, or D's own once more, with which a
+ * handover is taken back. */
+static bool has_our_table_waiting(const struct dm_device *origin_user, const struct intent *intent)
+{
+    const struct target *active = origin_user ? dm_device_only_target(origin_user) : NULL;
+    return has_our_merge_waiting(origin_user, intent) ||
+           (is_origin_of(active, intent) && is_waiting(origin_user, active));
 }
 
 static bool is_sibling(const struct scene *scene, const struct dm_device *device, const struct target *target)
@@ -272,15 +287,40 @@ static void add_end(struct scene *scene, enum step_kind zero)
     add(scene->plan, STEP_FORGET, 0);
 }
 
+static bool is_merged(const struct target *target, const struct intent *intent)
+{
+    return target && ((target->kind == TARGET_LINEAR && target->origin == intent->origin &&
+                       target->offset_sectors == 0) ||
+                      is_origin_of(target, intent));
+}
+
+/* A table that waits behind a merge, and is not the one that this merge ends with. */
+static bool has_foreign_table_waiting(const struct dm_device *device, const struct intent *intent)
+{
+    return device->has_inactive &&
+           !(device->inactive.n_targets == 1 && is_merged(&device->inactive.targets[0], intent));
+}
+
+/* The kernel refused the handover: the merge table is D's, but D was left suspended. A snapshot-merge has its
+ * chunk size from its first resume on; one that is suspended after that is suspended by somebody else. */
+static bool is_refused_handover(const struct dm_device *device, const struct target *merging)
+{
+    return device->suspended && merging->chunk_sectors == 0;
+}
+
 /* Waits for the kernel's merge on a device, and finishes it. */
 static void plan_merging(struct scene *scene, const struct dm_device *device, const struct target *target)
 {
     scene->plan->begun = true;
-    if (snapshot_state_is_lost(target->status.state)) {
+    if (is_refused_handover(device, target)) {
+        add(scene->plan, STEP_RESUME, device->number);
+    } else if (snapshot_state_is_lost(target->status.state)) {
         decide(scene->plan, PLAN_REFUSE, "the merge cannot end: its status is %s",
                snapshot_state_name(target->status.state));
     } else if (device->suspended) {
-        add(scene->plan, STEP_RESUME, device->number);
+        decide(scene->plan, PLAN_DEFER, "somebody else has suspended %s", device->name);
+    } else if (has_foreign_table_waiting(device, scene->intent)) {
+        decide(scene->plan, PLAN_DEFER, "somebody else has loaded a table into %s", device->name);
     } else if (snapshot_status_is_merged(&target->status)) {
         add_load(scene->plan, device, merged_table(scene));
         add(scene->plan, STEP_RESUME, device->number);
@@ -288,13 +328,6 @@ static void plan_merging(struct scene *scene, const struct dm_device *device, co
     } else {
         decide(scene->plan, PLAN_WAIT, "the kernel is merging");
     }
-}
-
-static bool is_merged(const struct target *target, const struct intent *intent)
-{
-    return target && ((target->kind == TARGET_LINEAR && target->origin == intent->origin &&
-                       target->offset_sectors == 0) ||
-                      (target->kind == TARGET_SNAPSHOT_ORIGIN && target->origin == intent->origin));
 }
 
 /* Merging into an origin which somebody uses through another device changes the data beneath him. */
@@ -352,24 +385,31 @@ static void plan_live_merge(struct scene *scene)
         decide(scene->plan, PLAN_ABANDON, "its table is not what it was");
 }
 
-/* S and D as they were before: resume first, for the suspension is ours only as long as our table waits in D.
- */
+/* S and D as they were before. The kernel does not resume S while D waits to take over its store, and S's
+ * suspension is ours only as long as a table of ours waits in D: so D's own table takes the merge's place
+ * until S is resumed. */
 static void add_rollback_back_out(struct scene *scene)
 {
-    if (!has_our_merge_waiting(scene->origin_user, scene->intent))
+    const struct dm_device *snapshot = scene->snapshot, *origin_user = scene->origin_user;
+    if (!has_our_table_waiting(origin_user, scene->intent))
         return;
-    if (scene->snapshot && scene->snapshot->suspended)
-        add(scene->plan, STEP_RESUME, scene->snapshot->number);
-    add(scene->plan, STEP_CLEAR, scene->origin_user->number);
+    if (snapshot && snapshot->suspended) {
+        if (dm_device_only_target(origin_user))
+            add_load(scene->plan, origin_user, *dm_device_only_target(origin_user));
+        add(scene->plan, STEP_RESUME, snapshot->number);
+    }
+    add(scene->plan, STEP_CLEAR, origin_user->number);
 }
 
 static bool may_hand_over(struct scene *scene, const struct target *target)
 {
     const struct dm_device *snapshot = scene->snapshot, *origin_user = scene->origin_user;
-    bool waiting = has_our_merge_waiting(origin_user, scene->intent);
+    bool waiting = has_our_table_waiting(origin_user, scene->intent);
     if (is_cancelled(scene))
         return false;
-    if (origin_user->open_count > 0)
+    if (dm_device_only_target(origin_user)->length_sectors != scene->intent->length_sectors)
+        decide(scene->plan, PLAN_REFUSE, "the origin's device %s is not as long as it", origin_user->name);
+    else if (origin_user->open_count > 0)
         decide(scene->plan, PLAN_DEFER, "the origin's device %s is open", origin_user->name);
     else if (snapshot->open_count > 0 && !scene->intent->drop_open)
         decide(scene->plan, PLAN_DEFER, "the snapshot is open");
@@ -413,10 +453,11 @@ static void plan_rollback_start(struct scene *scene, const struct target *target
     add_release_snapshot(scene, target);
 }
 
-/* D got its merge table but stayed suspended: the kernel refuses the handover while S is not suspended. */
-static void add_resume_handover(struct scene *scene, const struct target *target)
+/* The kernel refuses the handover while S is not suspended. */
+static void add_resume_handover(struct scene *scene, const struct target *target,
+                                const struct target *merging)
 {
-    if (!scene->origin_user->suspended)
+    if (!is_refused_handover(scene->origin_user, merging))
         return;
     if (target->kind == TARGET_SNAPSHOT && !scene->snapshot->suspended)
         add(scene->plan, STEP_SUSPEND, scene->snapshot->number);
@@ -431,12 +472,18 @@ static void plan_rollback_merging(struct scene *scene, const struct target *merg
     if (snapshot && !(snapshot->deferred_remove && snapshot->open_count > 0)) {
         const struct target *target = dm_device_only_target(snapshot);
         if (is_ours(target, TARGET_SNAPSHOT, scene->intent) || (target && target->kind == TARGET_ERROR)) {
-            add_resume_handover(scene, target);
+            add_resume_handover(scene, target, merging);
             add_release_snapshot(scene, target);
             return;
         }
     }
     plan_merging(scene, scene->origin_user, merging);
+}
+
+/* S is gone, or goes when its last user closes it. */
+static bool is_released(const struct dm_device *snapshot, const struct target *target)
+{
+    return !snapshot || (snapshot->deferred_remove && target && target->kind == TARGET_ERROR);
 }
 
 static void plan_rollback(struct scene *scene)
@@ -450,12 +497,11 @@ static void plan_rollback(struct scene *scene)
         decide(scene->plan, PLAN_REFUSE, "the origin's device %s is lvm's", origin_user->name);
     else if (is_ours(origin_target, TARGET_SNAPSHOT_MERGE, scene->intent))
         plan_rollback_merging(scene, origin_target);
-    else if (!scene->snapshot && is_merged(origin_target, scene->intent)) {
+    else if (is_released(scene->snapshot, target) && is_merged(origin_target, scene->intent)) {
         scene->plan->begun = true;
+        add_rollback_back_out(scene); /* S may have been taken away before the handover */
         add_end(scene, STEP_ZERO_MERGED);
-    } else if (is_ours(target, TARGET_SNAPSHOT, scene->intent) && origin_target &&
-               origin_target->kind == TARGET_SNAPSHOT_ORIGIN &&
-               origin_target->origin == scene->intent->origin)
+    } else if (is_ours(target, TARGET_SNAPSHOT, scene->intent) && is_origin_of(origin_target, scene->intent))
         plan_rollback_start(scene, target);
     else {
         decide(scene->plan, PLAN_ABANDON, "the tables are not what they were");
@@ -478,7 +524,7 @@ static bool may_drop(struct scene *scene, const struct target *target)
         return false;
     if (snapshot->has_inactive && !has_our_error_waiting(snapshot, scene->intent))
         decide(scene->plan, PLAN_DEFER, "somebody else has loaded a table into it");
-    else if (snapshot->suspended && !has_our_merge_waiting(scene->origin_user, scene->intent))
+    else if (snapshot->suspended && !has_our_table_waiting(scene->origin_user, scene->intent))
         decide(scene->plan, PLAN_DEFER, "somebody else has suspended it");
     else if (snapshot->open_count > 0 && !may_break)
         decide(scene->plan, PLAN_DEFER, "the snapshot is open");
@@ -506,17 +552,20 @@ static void plan_drop(struct scene *scene)
 {
     const struct dm_device *snapshot = scene->snapshot;
     const struct target *target = snapshot ? dm_device_only_target(snapshot) : NULL;
+    const struct target *origin_target = scene->origin_user ? dm_device_only_target(scene->origin_user)
+                                                            : NULL;
     add_rollback_back_out(scene); /* of a rollback that this drop has overtaken */
-    if (!snapshot) {
+    if (is_ours(target, TARGET_SNAPSHOT_MERGE, scene->intent) ||
+        is_ours(origin_target, TARGET_SNAPSHOT_MERGE, scene->intent)) {
+        decide(scene->plan, PLAN_ABANDON, "it is being merged");
+    } else if (!snapshot) {
         scene->plan->begun = true;
         add_end(scene, STEP_ZERO);
     } else if (target && target->kind == TARGET_ERROR) {
         scene->plan->begun = true;
         add_release_snapshot(scene, target);
         add_end(scene, STEP_ZERO);
-    } else if (is_ours(target, TARGET_SNAPSHOT_MERGE, scene->intent))
-        decide(scene->plan, PLAN_ABANDON, "it is being merged");
-    else if (is_ours(target, TARGET_SNAPSHOT, scene->intent))
+    } else if (is_ours(target, TARGET_SNAPSHOT, scene->intent))
         plan_drop_start(scene, target);
     else
         decide(scene->plan, PLAN_ABANDON, "its table is not what it was");

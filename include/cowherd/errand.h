@@ -42,8 +42,10 @@ struct errands {
 int errands_begin(struct errands *errands, const struct intent *intent, const struct sample *sample,
                   bool goes_on, bool recorded, uint64_t now_usec);
 
-/* Lets every errand that is due go on, by what was seen. */
-void errands_consider(struct errands *errands, const struct observation *seen, uint64_t now_usec);
+/* Lets errands go on by what was seen: all of them after a complete look, else those that are due, whose
+ * devices alone were looked at. */
+void errands_consider(struct errands *errands, const struct observation *seen, bool complete,
+                      uint64_t now_usec);
 
 /* When the first of them is due; UINT64_MAX for never. */
 uint64_t errands_next_usec(const struct errands *errands);
