@@ -94,11 +94,13 @@ static void hand_to_successor(struct errand *errand, uint64_t now_usec)
     pursuit_begin(&errand->pursuit, &errand->successor, recorded, now_usec);
 }
 
+/* How far it came is not known: as if past the point of no return, until the next plan shows it, so that nobody takes its
+ * place over a merge that nobody would finish. */
 static void fill_killed(const struct errand *errand, struct action_result *result)
 {
     *result = (struct action_result){
         .verdict = PLAN_REFUSE,
-        .begun = errand->pursuit.begun,
+        .begun = true,
         .error = errand->overdue ? -ETIMEDOUT : -EPIPE,
     };
     snprintf(result->reason, sizeof(result->reason), "%s",
@@ -183,6 +185,8 @@ static bool consider(struct errand *errand, const struct observation *seen, uint
     plan_make(&errand->pursuit.intent, seen, &plan);
     bool start = pursuit_consider(&errand->pursuit, &plan, now_usec, &tell);
     announce(errand, tell, now_usec);
+    if (errand->has_successor && !start && errand->pursuit.phase != PURSUIT_ENDED)
+        hand_to_successor(errand, now_usec);
     if (start && errand->errands->dry_run)
         errand->pursuit.phase = PURSUIT_ENDED;
     else if (start)

@@ -118,7 +118,8 @@ static int run(const struct manager_options *options)
     int code = read_configuration(options->places, &configuration);
     if (code != 0)
         return code;
-    int r = options->dry_run || configuration.dry_run ? 0 : directory_lock();
+    /* Not for the configuration's dry-run: a reload may end that. */
+    int r = options->dry_run ? 0 : directory_lock();
     if (r < 0) {
         fprintf(stderr, "cowherd: %s\n", r == -EWOULDBLOCK ? "another cowherd runs already" : strerror(-r));
         configuration_done(&configuration);

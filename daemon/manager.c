@@ -218,6 +218,9 @@ static void on_finding(const struct finding *finding, void *user)
     case FINDING_FOUND:
         announce_found(manager->journal, finding->member);
         break;
+    case FINDING_RENAMED:
+        announce_renamed(manager->journal, finding->member);
+        break;
     case FINDING_ROLE:
         announce_role(manager->journal, finding->member);
         break;
@@ -579,11 +582,20 @@ static void announce_messages(struct manager *manager, const struct config_messa
     }
 }
 
+/* What a dry run has only decided is still to be done. */
+static void climb_anew(struct herd *herd)
+{
+    for (size_t i = 0; i < herd->n_members; i++)
+        herd->members[i]->ladder = (struct ladder){0};
+}
+
 static void take_configuration(struct manager *manager, struct configuration *configuration)
 {
     struct configuration old = manager->configuration;
     manager->configuration = *configuration;
     herd_set_policies(&manager->herd, manager->configuration.policies, manager->configuration.n_policies);
+    if (old.dry_run && !manager->configuration.dry_run)
+        climb_anew(&manager->herd);
     configuration_done(&old);
     manager->errands.dry_run = manager->options->dry_run || manager->configuration.dry_run;
     errands_review(&manager->errands, review_intent, manager);

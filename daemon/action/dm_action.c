@@ -48,12 +48,15 @@ static int record(struct run *run)
 {
     if (run->recorded)
         return 0;
-    if (kernel_cookie_create(&run->intent.cookie) < 0)
-        run->intent.cookie = 0; /* without udev's answer, but in time */
+    uint32_t cookie = 0;
+    bool chosen = kernel_cookie_choose(&cookie) == 0;
+    run->intent.cookie = cookie;
     int r = intent_file_store(run->state_directory, &run->intent);
     if (r < 0)
         return r;
     run->recorded = true;
+    if (!chosen || kernel_cookie_create(cookie) < 0)
+        run->intent.cookie = 0; /* without udev's answer, but in time */
     return 0;
 }
 

@@ -175,13 +175,14 @@ static void set_policy(struct member *member, const struct policy *policy)
     member->policy = policy;
 }
 
-/* A device may be renamed: then it is still the same snapshot, but another section may match it. */
-static void update_name(struct member *member, const struct dm_device *device, const struct herd_view *view)
+/* A device may be renamed: then it is still the same snapshot, but another section may match it. Returns whether. */
+static bool update_name(struct member *member, const struct dm_device *device, const struct herd_view *view)
 {
     if (strcmp(member->name, device->name) == 0)
-        return;
+        return false;
     strcpy(member->name, device->name);
     set_policy(member, policy_find(view->policies, view->n_policies, member->name, member->uuid));
+    return true;
 }
 
 static struct member *welcome(struct herd *herd, const struct dm_device *device, const struct target *target,
@@ -209,13 +210,15 @@ static int look_at(struct herd *herd, const struct dm_device *device, const stru
     if (!member)
         return -ENOMEM;
     enum role role = member->role;
-    update_name(member, device, view);
+    bool is_renamed = update_name(member, device, view);
     member->alone = device->active.n_targets == 1;
     read_role(member, seen);
     take_status(member, target, now_usec); /* before the word, so that found is said with the first figures */
     if (is_new)
         tell(view, FINDING_FOUND, member, 0);
-    else if (member->role != role)
+    else if (is_renamed)
+        tell(view, FINDING_RENAMED, member, 0);
+    if (!is_new && member->role != role)
         tell(view, FINDING_ROLE, member, 0);
     judge(member, view);
     return 0;

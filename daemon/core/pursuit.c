@@ -98,10 +98,21 @@ static bool act(struct pursuit *pursuit, enum plan_verdict verdict, uint64_t now
     return true;
 }
 
+/* Somebody removed the snapshot before anything was done here: what he means to do with the store is his business. */
+static bool went_without_us(const struct pursuit *pursuit, const struct plan *plan)
+{
+    return pursuit->intent.action == ACTION_DROP && !pursuit->recorded && plan->verdict == PLAN_ACT &&
+           plan->begun;
+}
+
 bool pursuit_consider(struct pursuit *pursuit, const struct plan *plan, uint64_t now_usec, unsigned *ret_tell)
 {
     *ret_tell = 0;
     pursuit->begun = plan->begun;
+    if (went_without_us(pursuit, plan)) {
+        *ret_tell = end(pursuit, "it went before it could be dropped; its store is left as it is", false);
+        return false;
+    }
     bool nothing_to_take_back = plan->n_steps == 1 &&
                                 !pursuit->recorded; /* only the intent, and it is not kept */
     if (plan->verdict == PLAN_ABANDON && nothing_to_take_back)

@@ -3,20 +3,36 @@
 #include "cowherd/kernel.h"
 #include "task.h"
 #include <errno.h>
+#include <sys/random.h>
 #include <sys/sem.h>
 #include <time.h>
 
 #define COOKIE_POLL_USEC UINT64_C(5000) /* udev takes some milliseconds for an event */
 
-int kernel_cookie_create(uint32_t *ret_cookie)
+/* The key is chosen, so that it can be recorded, before the semaphore is made: the library's
+ * dm_udev_create_cookie() would leave a moment in which a killed process leaks it. Its form is the library's:
+ * the magic, then 16 bits. */
+int kernel_cookie_choose(uint32_t *ret_cookie)
 {
-    uint32_t cookie = 0;
+    uint16_t base = 0;
     if (!dm_udev_get_sync_support())
         return -EOPNOTSUPP; /* no udev runs here, nobody would answer */
-    if (!dm_udev_create_cookie(&cookie) || !cookie)
-        return -EIO;
-    *ret_cookie = cookie;
+    while (base == 0)
+        if (getrandom(&base, sizeof(base), GRND_NONBLOCK) != sizeof(base))
+            return -EAGAIN;
+    *ret_cookie = (uint32_t)DM_COOKIE_MAGIC << DM_UDEV_FLAGS_SHIFT | base;
     return 0;
+}
+
+int kernel_cookie_create(uint32_t cookie)
+{
+    union {
+        int value;
+    } one = {.value = 1}; /* ours; each step adds one, udev takes it back */
+    int semaphore = semget((key_t)cookie, 1, 0600 | IPC_CREAT | IPC_EXCL);
+    if (semaphore < 0)
+        return -errno;
+    return semctl(semaphore, 0, SETVAL, one) < 0 ? -errno : 0;
 }
 
 static uint64_t now_usec(void)

@@ -80,6 +80,15 @@ void announce_found(struct journal *journal, const struct member *member)
         member->alone ? "" : " Its device has other targets beside it: it is never changed.");
 }
 
+void announce_renamed(struct journal *journal, const struct member *member)
+{
+    char name[EVENT_NAME_MAX];
+    struct subject subject = subject_of_member(member);
+    struct event event = {.kind = EVENT_FOUND, .priority = LOG_INFO};
+    say(journal, &event, &subject, "A %s snapshot has another name now: %s.", role_name(member->role),
+        event_text_name(member->name, name));
+}
+
 void announce_role(struct journal *journal, const struct member *member)
 {
     char name[EVENT_NAME_MAX];

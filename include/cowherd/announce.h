@@ -22,6 +22,7 @@ struct subject subject_of_member(const struct member *member);
 struct subject subject_of_intent(const struct intent *intent);
 
 void announce_found(struct journal *journal, const struct member *member);
+void announce_renamed(struct journal *journal, const struct member *member);
 void announce_role(struct journal *journal, const struct member *member);
 void announce_gone(struct journal *journal, const struct member *member);
 

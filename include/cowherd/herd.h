@@ -31,7 +31,7 @@ struct member {
     struct fill_rate rate;
     bool has_sample;
     struct sample sample; /* of the last look at which it was valid */
-    uint64_t asked_usec; /* CLOCK_BOOTTIME when its status was last asked for, with or without an answer */
+    uint64_t asked_usec;  /* CLOCK_BOOTTIME when its status was last asked for, with or without an answer */
     bool lost_told;
     bool seen; /* during a look */
 };
@@ -44,6 +44,7 @@ struct herd {
 
 enum finding_kind {
     FINDING_FOUND,
+    FINDING_RENAMED,
     FINDING_ROLE,    /* the tables show another role than before */
     FINDING_GONE,    /* the member is freed behind the call */
     FINDING_CROSSED, /* rungs of its ladder */

@@ -32,9 +32,12 @@ int kernel_events_open(int *ret_fd);
  */
 int kernel_events_arm(int fd);
 
-/* udev's answer to table changes. A cookie is a SysV semaphore: make it before anything is suspended, release
- * it whether the steps succeeded or not. */
-int kernel_cookie_create(uint32_t *ret_cookie);
+/* udev's answer to table changes. A cookie is a SysV semaphore that outlives its process: choose one, record
+ * it, make it before anything is suspended (there may be none left), and release it whether the steps
+ * succeeded or not. Choosing: -EOPNOTSUPP where no udev runs. Making: -EEXIST where somebody else has it,
+ * -ENOSPC where there is none. */
+int kernel_cookie_choose(uint32_t *ret_cookie);
+int kernel_cookie_create(uint32_t cookie);
 
 /* Waits for udev to have processed every step made with the cookie, at most that long, then destroys it:
  * -ETIMEDOUT where udev did not answer. A cookie that is gone already is no error. */

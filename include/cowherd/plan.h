@@ -7,11 +7,14 @@
  *
  * S the snapshot, D the snapshot-origin device over the same origin O, C the store.
  *
- *   live merge       S: load snapshot-merge, resume (one atomic swap, also mounted); when merged: load linear
- * (or snapshot-origin where siblings remain), resume; zero C rollback merge   D: load snapshot-merge; suspend
- * S; resume D (the handover, D closed); S: load error, resume, remove; when merged: D: load linear or
- * snapshot-origin, resume; zero C drop, closed     remove S; zero C drop, open       (backup, drop-open) S:
- * load error, resume, deferred remove; zero C
+ *   live merge       S: load snapshot-merge, resume (one atomic swap, also when mounted)
+ *                    when merged: S: load linear (snapshot-origin where siblings remain), resume; zero C
+ *   rollback merge   D: load snapshot-merge; S: suspend; D: resume (the handover, D closed)
+ *                    S: load error, resume, remove
+ *                    when merged: D: load linear (or snapshot-origin), resume; zero C
+ *   … taken back     D: load its own table; S: resume; D: clear
+ *   drop, closed     S: remove; zero C
+ *   drop, open       (backup, drop-open) S: load error, resume, deferred remove; zero C
  *
  * S suspended with our table waiting in D is ours; any other suspension or waiting table is somebody else's,
  * and nothing is done beneath his hands.

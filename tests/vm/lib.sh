@@ -5,6 +5,7 @@ set -euEo pipefail
 DISKS=8                 # /dev/ram0 and up
 DISK_KIB=131072
 PATTERN=/run/cowherd-vm-pattern
+SHIPPED=/run/cowherd-vm-shipped.conf    # the configuration that the build installs
 PATTERN_MIB=16
 MARK=                   # journal cursor: events are looked for from it on
 
@@ -157,7 +158,9 @@ remove_devices() {
 }
 
 forget_files() {
-    rm -rf /etc/cowherd /run/cowherd /var/lib/cowherd /etc/lvm/{archive,backup,devices}/* /run/lvm/*
+    # The first time, this is what the build has installed.
+    [[ -e $SHIPPED || ! -e /etc/cowherd/cowherd.conf ]] || cp -p /etc/cowherd/cowherd.conf "$SHIPPED"
+    rm -rf /etc/cowherd /run/cowherd /usr/lib/cowherd /var/lib/cowherd /etc/lvm/{archive,backup,devices}/* /run/lvm/*
     if [[ -n $(find /etc/systemd/system /run/systemd/system -maxdepth 1 -name 'cowherd.service.d') ]]; then
         rm -rf {/etc,/run}/systemd/system/cowherd.service.d
         systemctl daemon-reload
@@ -347,8 +350,20 @@ no_event() {
     [[ -z $json ]] || fail "an event that should not be: ${*:2}: $json"
 }
 
-# field JSON NAME: empty where the entry has none.
-field() { jq -r --arg name "$2" '.[$name] // "" | tostring' <<<"$1"; }
+# entries FIELD=VALUE...: all such entries since the mark, one JSON object a line.
+entries() {
+    journalctl --sync
+    journalctl -q --cursor="$MARK" -o json "$@"
+}
+
+# field JSON NAME: empty where the entry has none. Plain values are read without another process: emulated, that counts.
+field() {
+    if [[ $1 =~ \"$2\":\"([^\"\\]*)\" ]]; then
+        printf '%s\n' "${BASH_REMATCH[1]}"
+    else
+        jq -r --arg name "$2" '.[$name] // "" | tostring' <<<"$1"
+    fi
+}
 
 # count_events FIELD=VALUE...: since the mark.
 count_events() {

@@ -1,0 +1,409 @@
+/* pursuit: when the child starts, when it is tried again, and what is told how often. */
+#include "cowherd/pursuit.h"
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define SECOND UINT64_C(1000000)
+#define NOW    (100 * SECOND)
+
+static const struct intent intent = {.action = ACTION_MERGE, .role = ROLE_LIVE, .name = "snapshot"};
+
+static struct plan plan_of(enum plan_verdict verdict, size_t n_steps, const char *reason)
+{
+    struct plan plan = {.verdict = verdict, .n_steps = n_steps};
+    strcpy(plan.reason, reason);
+    return plan;
+}
+
+static struct action_result result_of(enum plan_verdict verdict, int error, const char *reason)
+{
+    struct action_result result = {.verdict = verdict, .error = error};
+    strcpy(result.reason, reason);
+    return result;
+}
+
+static struct pursuit pursuit_of(bool recorded)
+{
+    struct pursuit pursuit;
+    memset(&pursuit, 0xa5, sizeof(pursuit));
+    pursuit_begin(&pursuit, &intent, recorded, NOW);
+    return pursuit;
+}
+
+/* What is told, with the start of the child as one more bit. */
+#define STARTED (1u << 16)
+
+static unsigned consider(struct pursuit *pursuit, enum plan_verdict verdict, size_t n_steps,
+                         const char *reason, uint64_t now_usec)
+{
+    struct plan plan = plan_of(verdict, n_steps, reason);
+    unsigned tell = 0xa5a5;
+    bool start = pursuit_consider(pursuit, &plan, now_usec, &tell);
+    assert_int_equal(tell & STARTED, 0);
+    return tell | (start ? STARTED : 0);
+}
+
+static unsigned take(struct pursuit *pursuit, enum plan_verdict verdict, int error, const char *reason,
+                     uint64_t now_usec)
+{
+    struct action_result result = result_of(verdict, error, reason);
+    return pursuit_take_result(pursuit, &result, now_usec);
+}
+
+static unsigned take_end(struct pursuit *pursuit, enum plan_verdict verdict, const char *reason)
+{
+    struct action_result result = result_of(verdict, 0, reason);
+    result.ended = true;
+    return pursuit_take_result(pursuit, &result, NOW);
+}
+
+static void test_phase_names(void **state)
+{
+    static const char *const names[] = {
+        [PURSUIT_WANTED] = "wanted",     [PURSUIT_ACTING] = "acting",     [PURSUIT_MERGING] = "merging",
+        [PURSUIT_DEFERRED] = "deferred", [PURSUIT_RETRYING] = "retrying", [PURSUIT_ENDED] = "ended",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        assert_string_equal(pursuit_phase_name((enum pursuit_phase)i), names[i]);
+}
+
+static void test_begin(void **state)
+{
+    (void)state;
+    for (int recorded = 0; recorded < 2; recorded++) {
+        struct pursuit pursuit = pursuit_of(recorded);
+        assert_int_equal(pursuit.phase, PURSUIT_WANTED);
+        assert_int_equal(pursuit.recorded, recorded);
+        assert_string_equal(pursuit.intent.name, "snapshot");
+        assert_int_equal(pursuit.intent.action, ACTION_MERGE);
+        assert_false(pursuit.begun || pursuit.started || pursuit.stalled || pursuit.deferred_told);
+        assert_int_equal(pursuit.failures, 0);
+        assert_int_equal(pursuit.deferred_usec, 0);
+        assert_int_equal(pursuit.next_usec, NOW);
+        assert_string_equal(pursuit.reason, "");
+    }
+}
+
+static void test_from_start_to_done(void **state)
+{
+    (void)state;
+    struct pursuit pursuit = pursuit_of(false);
+    assert_int_equal(consider(&pursuit, PLAN_ACT, 6, "", NOW), STARTED | TELL_START);
+    assert_int_equal(pursuit.phase, PURSUIT_ACTING);
+    assert_int_equal(pursuit.start_usec, NOW);
+    assert_true(pursuit.recorded);
+    assert_int_equal(take(&pursuit, PLAN_WAIT, 0, "the kernel is merging", NOW + SECOND), 0);
+    assert_int_equal(pursuit.phase, PURSUIT_MERGING);
+    assert_int_equal(pursuit.next_usec, NOW + SECOND + PURSUIT_MERGING_USEC);
+    assert_string_equal(pursuit.reason, "");
+    assert_int_equal(consider(&pursuit, PLAN_WAIT, 0, "the kernel is merging", NOW + 2 * SECOND), 0);
+    assert_int_equal(pursuit.phase, PURSUIT_MERGING);
+    assert_int_equal(pursuit.next_usec, NOW + 2 * SECOND + PURSUIT_MERGING_USEC);
+    assert_int_equal(consider(&pursuit, PLAN_ACT, 4, "", NOW + 3 * SECOND), STARTED); /* told once */
+    assert_int_equal(pursuit.start_usec, NOW);
+    assert_int_equal(take_end(&pursuit, PLAN_ACT, ""), TELL_DONE);
+    assert_int_equal(pursuit.phase, PURSUIT_ENDED);
+    assert_string_equal(pursuit.reason, "");
+}
+
+/* The intent was found in the state directory, or the merge is another's: nothing is started any more. */
+static void test_found_merging(void **state)
+{
+    (void)state;
+    struct pursuit pursuit = pursuit_of(true);
+    assert_int_equal(consider(&pursuit, PLAN_WAIT, 0, "the kernel is merging", NOW), 0);
+    assert_int_equal(pursuit.phase, PURSUIT_MERGING);
+    assert_false(pursuit.started);
+}
+
+static void test_abandoned_before_anything(void **state)
+{
+    (void)state;
+    struct pursuit pursuit = pursuit_of(false);
+    assert_int_equal(consider(&pursuit, PLAN_ABANDON, 1, "it is gone", NOW), TELL_FAILED);
+    assert_int_equal(pursuit.phase, PURSUIT_ENDED);
+    assert_string_equal(pursuit.reason, "it is gone");
+    assert_false(pursuit.stalled);
+    assert_false(pursuit.started);
+}
+
+/* The recorded intent must be forgotten, and what was begun taken back: by the child, without a start. */
+static void test_abandoned_when_recorded(void **state)
+{
+    (void)state;
+    struct pursuit pursuit = pursuit_of(true);
+    assert_int_equal(consider(&pursuit, PLAN_ABANDON, 1, "it is gone", NOW), STARTED);
+    assert_int_equal(pursuit.phase, PURSUIT_ACTING);
+    assert_false(pursuit.started);
+    assert_int_equal(take_end(&pursuit, PLAN_ABANDON, "it is gone"), TELL_FAILED);
+    assert_int_equal(pursuit.phase, PURSUIT_ENDED);
+    assert_string_equal(pursuit.reason, "it is gone");
+    pursuit = pursuit_of(false);
+    assert_int_equal(consider(&pursuit, PLAN_ABANDON, 3, "it is gone", NOW), STARTED);
+    assert_int_equal(pursuit.phase, PURSUIT_ACTING);
+    pursuit = pursuit_of(false); /* recorded by its own child */
+    consider(&pursuit, PLAN_ACT, 3, "", NOW);
+    take(&pursuit, PLAN_DEFER, 0, "open", NOW);
+    assert_int_equal(consider(&pursuit, PLAN_ABANDON, 1, "it is gone", NOW), STARTED);
+}
+
+static void test_ended_results(void **state)
+{
+    static const enum plan_verdict others[] = {PLAN_WAIT, PLAN_DEFER, PLAN_REFUSE, PLAN_ABANDON};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        struct pursuit pursuit = pursuit_of(false);
+        consider(&pursuit, PLAN_ACT, 3, "", NOW);
+        assert_int_equal(take_end(&pursuit, others[i], "why"), TELL_FAILED);
+        assert_int_equal(pursuit.phase, PURSUIT_ENDED);
+        assert_string_equal(pursuit.reason, "why");
+    }
+}
+
+static void test_back_off(void **state)
+{
+    static const unsigned seconds[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300};
+
+    (void)state;
+    struct pursuit pursuit = pursuit_of(false);
+    uint64_t now_usec = NOW;
+    unsigned expected = STARTED | TELL_START;
+    for (size_t i = 0; i < sizeof(seconds) / sizeof(seconds[0]); i++) {
+        assert_int_equal(consider(&pursuit, PLAN_ACT, 3, "", now_usec), expected);
+        now_usec += 5 * SECOND; /* it counts from the child's end */
+        assert_int_equal(take(&pursuit, PLAN_ACT, -EIO, "resume: Input/output error", now_usec),
+                         i == 0 ? TELL_FAILED | TELL_STALLED : TELL_FAILED);
+        assert_int_equal(pursuit.phase, PURSUIT_RETRYING);
+        assert_string_equal(pursuit.reason, "resume: Input/output error");
+        assert_int_equal(pursuit.next_usec, now_usec + seconds[i] * SECOND);
+        assert_int_equal(consider(&pursuit, PLAN_ACT, 3, "", pursuit.next_usec - 1), 0);
+        assert_int_equal(pursuit.phase, PURSUIT_RETRYING);
+        now_usec = pursuit.next_usec;
+        expected = STARTED;
+    }
+    assert_int_equal(pursuit.start_usec, NOW);
+}
+
+static void test_many_failures_overflow_nothing(void **state)
+{
+    (void)state;
+    struct pursuit pursuit = pursuit_of(false);
+    for (int i = 0; i < 1000; i++)
+        take(&pursuit, PLAN_ACT, -EIO, "x", NOW);
+    assert_int_equal(pursuit.failures, 1000);
+    assert_int_equal(pursuit.next_usec, NOW + PURSUIT_RETRY_MAX_USEC);
+    pursuit.failures = UINT32_MAX - 1;
+    take(&pursuit, PLAN_ACT, -EIO, "x", NOW);
+    assert_int_equal(pursuit.next_usec, NOW + PURSUIT_RETRY_MAX_USEC);
+}
+
+static void test_refused(void **state)
+{
+    (void)state;
+    struct pursuit pursuit = pursuit_of(false);
+    assert_int_equal(consider(&pursuit, PLAN_REFUSE, 0, "sibling", NOW), TELL_FAILED | TELL_STALLED);
+    assert_int_equal(pursuit.phase, PURSUIT_RETRYING);
+    assert_string_equal(pursuit.reason, "sibling");
+    assert_int_equal(pursuit.next_usec, NOW + SECOND);
+    assert_int_equal(consider(&pursuit, PLAN_REFUSE, 0, "sibling", NOW + SECOND - 1), 0); /* not yet */
+    assert_int_equal(pursuit.failures, 1);
+    assert_int_equal(pursuit.next_usec, NOW + SECOND);
+    assert_int_equal(consider(&pursuit, PLAN_REFUSE, 0, "sibling", NOW + SECOND), TELL_FAILED);
+    assert_int_equal(pursuit.next_usec, NOW + 3 * SECOND);
+    assert_false(pursuit.recorded);
+    assert_false(pursuit.started);
+}
+
+/* A beginning is taken back at once, but not again and again while that fails. */
+static void test_refused_with_steps(void **state)
+{
+    (void)state;
+    struct pursuit pursuit = pursuit_of(false);
+    assert_int_equal(consider(&pursuit, PLAN_REFUSE, 2, "sibling", NOW), STARTED);
+    assert_false(pursuit.started); /* taking back is no start */
+    assert_true(pursuit.recorded);
+    assert_int_equal(take(&pursuit, PLAN_REFUSE, 0, "sibling", NOW), TELL_FAILED | TELL_STALLED);
+    assert_int_equal(pursuit.phase, PURSUIT_RETRYING);
+    assert_int_equal(consider(&pursuit, PLAN_REFUSE, 2, "sibling", NOW + SECOND - 1), 0);
+    assert_int_equal(consider(&pursuit, PLAN_REFUSE, 2, "sibling", NOW + SECOND), STARTED);
+    assert_int_equal(take(&pursuit, PLAN_DEFER, -EIO, "clear: Input/output error", NOW), TELL_FAILED);
+    assert_int_equal(pursuit.next_usec, NOW + 2 * SECOND);
+}
+
+static void test_deferral_has_a_grace(void **state)
+{
+    (void)state;
+    struct pursuit pursuit = pursuit_of(false);
+    assert_int_equal(consider(&pursuit, PLAN_DEFER, 0, "open", NOW), 0);
+    assert_int_equal(pursuit.phase, PURSUIT_DEFERRED);
+    assert_string_equal(pursuit.reason, "open");
+    assert_int_equal(pursuit.next_usec, NOW + PURSUIT_GRACE_USEC / 3);
+    assert_int_equal(consider(&pursuit, PLAN_DEFER, 0, "open", NOW + PURSUIT_GRACE_USEC - 1), 0);
+    assert_false(pursuit.stalled);
+    uint64_t lasts = NOW + PURSUIT_GRACE_USEC;
+    assert_int_equal(consider(&pursuit, PLAN_DEFER, 0, "open", lasts), TELL_DEFERRED | TELL_STALLED);
+    assert_int_equal(pursuit.next_usec, lasts + PURSUIT_DEFERRED_USEC);
+    assert_int_equal(consider(&pursuit, PLAN_DEFER, 0, "open", lasts + SECOND), 0); /* once */
+    assert_int_equal(pursuit.next_usec, lasts + SECOND + PURSUIT_DEFERRED_USEC);
+    assert_false(pursuit.recorded);
+    assert_int_equal(pursuit.failures, 0);
+}
+
+static void test_another_deferral_is_told(void **state)
+{
+    (void)state;
+    struct pursuit pursuit = pursuit_of(false);
+    consider(&pursuit, PLAN_DEFER, 0, "open", NOW);
+    assert_int_equal(consider(&pursuit, PLAN_DEFER, 0, "open", NOW + SECOND), TELL_DEFERRED | TELL_STALLED);
+    assert_int_equal(consider(&pursuit, PLAN_DEFER, 0, "suspended", NOW + 2 * SECOND), 0);
+    assert_string_equal(pursuit.reason, "suspended");
+    assert_int_equal(consider(&pursuit, PLAN_DEFER, 0, "suspended", NOW + 3 * SECOND), TELL_DEFERRED);
+    assert_int_equal(consider(&pursuit, PLAN_DEFER, 0, "open", NOW + 4 * SECOND), 0);
+    assert_int_equal(consider(&pursuit, PLAN_DEFER, 0, "open", NOW + 5 * SECOND), TELL_DEFERRED);
+}
+
+/* The child finds it open in the last moment, again and again: that is one deferral, not many. */
+static void test_deferred_by_the_child(void **state)
+{
+    (void)state;
+    struct pursuit pursuit = pursuit_of(false);
+    assert_int_equal(consider(&pursuit, PLAN_ACT, 6, "", NOW), STARTED | TELL_START);
+    assert_int_equal(take(&pursuit, PLAN_DEFER, 0, "open", NOW), 0);
+    assert_int_equal(pursuit.phase, PURSUIT_DEFERRED);
+    assert_int_equal(consider(&pursuit, PLAN_ACT, 6, "", NOW + 1), STARTED); /* it needs no wait */
+    assert_int_equal(take(&pursuit, PLAN_DEFER, 0, "open", NOW + PURSUIT_GRACE_USEC),
+                     TELL_DEFERRED | TELL_STALLED);
+    assert_int_equal(consider(&pursuit, PLAN_ACT, 6, "", NOW + SECOND), STARTED);
+    assert_int_equal(take(&pursuit, PLAN_DEFER, 0, "open", NOW + 2 * SECOND), 0);
+    assert_int_equal(consider(&pursuit, PLAN_DEFER, 2, "open", NOW + 3 * SECOND), STARTED); /* taken back */
+    assert_int_equal(take(&pursuit, PLAN_DEFER, 0, "open", NOW + 3 * SECOND), 0);
+}
+
+/* Failed, then deferred: on stalled has fired, until it has once gone well. */
+static void test_stalled_once(void **state)
+{
+    (void)state;
+    struct pursuit pursuit = pursuit_of(false);
+    consider(&pursuit, PLAN_ACT, 6, "", NOW);
+    assert_int_equal(take(&pursuit, PLAN_ACT, -EIO, "x", NOW), TELL_FAILED | TELL_STALLED);
+    consider(&pursuit, PLAN_DEFER, 0, "open", NOW);
+    assert_int_equal(consider(&pursuit, PLAN_DEFER, 0, "open", NOW + SECOND), TELL_DEFERRED);
+    assert_int_equal(consider(&pursuit, PLAN_ACT, 6, "", NOW + 2 * SECOND), STARTED);
+    assert_int_equal(take(&pursuit, PLAN_WAIT, 0, "", NOW + 2 * SECOND), 0);
+    assert_int_equal(pursuit.failures, 0);
+    assert_false(pursuit.stalled);
+    assert_int_equal(consider(&pursuit, PLAN_REFUSE, 0, "x", NOW + 3 * SECOND), TELL_FAILED | TELL_STALLED);
+    assert_int_equal(pursuit.next_usec, NOW + 4 * SECOND); /* the first of its row */
+}
+
+/* While it merges it goes well: what it was deferred for before is new when it comes again. */
+static void test_merging_ends_a_deferral(void **state)
+{
+    (void)state;
+    struct pursuit pursuit = pursuit_of(false);
+    consider(&pursuit, PLAN_DEFER, 0, "open", NOW);
+    consider(&pursuit, PLAN_DEFER, 0, "open", NOW + SECOND);
+    consider(&pursuit, PLAN_WAIT, 0, "merging", NOW + 2 * SECOND);
+    assert_int_equal(consider(&pursuit, PLAN_DEFER, 0, "open", NOW + 3 * SECOND), 0);
+    assert_int_equal(consider(&pursuit, PLAN_DEFER, 0, "open", NOW + 4 * SECOND),
+                     TELL_DEFERRED | TELL_STALLED);
+}
+
+static void test_result_without_an_end(void **state)
+{
+    (void)state;
+    struct pursuit pursuit = pursuit_of(false);
+    consider(&pursuit, PLAN_ACT, 6, "", NOW);
+    assert_int_equal(take(&pursuit, PLAN_WAIT, -EIO, "x", NOW), TELL_FAILED | TELL_STALLED); /* error first */
+    assert_int_equal(pursuit.phase, PURSUIT_RETRYING);
+    assert_int_equal(take(&pursuit, PLAN_ACT, 0, "", NOW), TELL_FAILED);
+    assert_int_equal(pursuit.phase, PURSUIT_RETRYING);
+}
+
+static void test_overtaking(void **state)
+{
+    static const enum plan_verdict back[] = {PLAN_DEFER, PLAN_REFUSE};
+
+    (void)state;
+    struct pursuit pursuit = pursuit_of(true);
+    assert_true(pursuit_may_be_overtaken(&pursuit));
+    consider(&pursuit, PLAN_ACT, 6, "", NOW);
+    assert_false(pursuit_may_be_overtaken(&pursuit)); /* a child is at it */
+    for (size_t i = 0; i < sizeof(back) / sizeof(back[0]); i++) {
+        take(&pursuit, back[i], 0, "x", NOW);
+        assert_true(pursuit_may_be_overtaken(&pursuit));
+    }
+    take(&pursuit, PLAN_ACT, -EIO, "x", NOW);
+    assert_true(pursuit_may_be_overtaken(&pursuit));
+}
+
+static void test_no_overtaking_past_the_point(void **state)
+{
+    static const enum plan_verdict verdicts[] = {PLAN_WAIT, PLAN_DEFER, PLAN_REFUSE};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++) {
+        struct pursuit pursuit = pursuit_of(true);
+        struct plan plan = plan_of(verdicts[i], 0, "x");
+        unsigned tell;
+        plan.begun = true;
+        pursuit_consider(&pursuit, &plan, NOW, &tell);
+        assert_false(pursuit_may_be_overtaken(&pursuit));
+        struct action_result result = result_of(verdicts[i], i == 2 ? -EIO : 0, "x");
+        pursuit = pursuit_of(true);
+        result.begun = true;
+        pursuit_take_result(&pursuit, &result, NOW);
+        assert_true(pursuit.begun);
+        assert_false(pursuit_may_be_overtaken(&pursuit));
+        result.begun = false; /* and from a later look on that says otherwise */
+        pursuit_take_result(&pursuit, &result, NOW);
+        assert_true(pursuit_may_be_overtaken(&pursuit));
+    }
+}
+
+static void test_longest_reason(void **state)
+{
+    (void)state;
+    struct pursuit pursuit = pursuit_of(false);
+    struct plan plan = {.verdict = PLAN_DEFER};
+    unsigned tell;
+    memset(plan.reason, 'x', sizeof(plan.reason) - 1);
+    pursuit_consider(&pursuit, &plan, NOW, &tell);
+    assert_string_equal(pursuit.reason, plan.reason);
+    assert_false(pursuit_consider(&pursuit, &plan, NOW + SECOND, &tell));
+    assert_int_equal(tell, TELL_DEFERRED | TELL_STALLED); /* the same to its last byte */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_phase_names),
+        cmocka_unit_test(test_begin),
+        cmocka_unit_test(test_from_start_to_done),
+        cmocka_unit_test(test_found_merging),
+        cmocka_unit_test(test_abandoned_before_anything),
+        cmocka_unit_test(test_abandoned_when_recorded),
+        cmocka_unit_test(test_ended_results),
+        cmocka_unit_test(test_back_off),
+        cmocka_unit_test(test_many_failures_overflow_nothing),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_refused_with_steps),
+        cmocka_unit_test(test_deferral_has_a_grace),
+        cmocka_unit_test(test_another_deferral_is_told),
+        cmocka_unit_test(test_deferred_by_the_child),
+        cmocka_unit_test(test_stalled_once),
+        cmocka_unit_test(test_merging_ends_a_deferral),
+        cmocka_unit_test(test_result_without_an_end),
+        cmocka_unit_test(test_overtaking),
+        cmocka_unit_test(test_no_overtaking_past_the_point),
+        cmocka_unit_test(test_longest_reason),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
