@@ -13,8 +13,8 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#define JOURNAL_CLOSE_USEC                                                                                   \
-    2000000UL /* the last words may take so long; a stuck journal does not hold us up longer */
+/* The last words may take so long; a stuck journal does not hold us up longer. */
+#define JOURNAL_CLOSE_USEC 2000000UL
 
 const char *argp_program_version = "cowherd " COWHERD_VERSION;
 

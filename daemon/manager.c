@@ -538,8 +538,7 @@ static int on_stop_overdue(sd_event_source *source, uint64_t usec, void *user)
     return sd_event_exit(manager->event, 0);
 }
 
-/* A child at work is let finish its stretch, so that nothing stays half done; what is left is in its intent.
- */
+/* A child at work is let finish its stretch, so that nothing stays half done; what is left is in its intent. */
 static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info, void *user)
 {
     struct manager *manager = user;

@@ -11,10 +11,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#define COOKIE_WAIT_USEC                                                                                     \
-    UINT64_C(5000000)        /* udev's answer; the steps are done by then, only its links are not */
-#define ROUNDS_MAX        64 /* no plan has more steps than PLAN_STEPS_MAX; more rounds go in a circle */
-#define CLOSED_TRIES      20 /* udev's blkid has a device open for some milliseconds after its user */
+/* For udev's answer: the steps are done by then, only its links are not. */
+#define COOKIE_WAIT_USEC UINT64_C(5000000)
+
+/* No plan has more steps than PLAN_STEPS_MAX, nor is it taken back and begun again so often: more go in a circle. */
+#define ROUNDS_MAX 64
+
+/* udev's blkid has a device open for some milliseconds after its user. */
+#define CLOSED_TRIES      20
 #define CLOSED_PAUSE_NSEC 25000000L
 
 /* libdevmapper's last complaint, which says more than an errno: a child does not log, it reports. */

@@ -7,8 +7,7 @@ static bool is_sibling(const struct scene *scene, const struct dm_device *device
            target->origin == scene->intent->origin && target->store != scene->intent->store;
 }
 
-/* What a merged device becomes: writes must go on reaching the siblings' copy-out, where there are siblings.
- */
+/* What a merged device becomes: writes must go on reaching the siblings' copy-out, where there are siblings. */
 struct target siblings_merged_table(const struct scene *scene)
 {
     struct target table = {

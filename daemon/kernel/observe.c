@@ -9,8 +9,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-/* The kernel's number of this very disk since boot: a minor that is reused gets another one. 0 before 5.15.
- */
+/* The kernel's number of this very disk since boot: a minor that is reused gets another one. 0 before 5.15. */
 static uint64_t read_disk_sequence(dev_t device)
 {
     char path[64], text[32];
@@ -69,12 +68,42 @@ static void set_info(struct dm_device *device, const struct dm_info *info)
     device->has_inactive = info->inactive_table;
 }
 
-/* The status lines of a device, onto the targets that its table had: both must still fit each other. */
+/* One status line, onto the target that the table had in its place. */
+static int take_status(struct target *target, uint64_t start, uint64_t length, const char *kind,
+                       const char *line)
+{
+    if (target->start_sectors != start || target->length_sectors != length)
+        return -ESTALE;
+    if (target->kind == TARGET_OTHER)
+        return 0;
+    if (strcmp(kind, target_kind_name(target->kind)) != 0)
+        return -ESTALE;
+    return target_is_snapshot(target) ? snapshot_status_parse(line, &target->status) : 0;
+}
+
+static int take_statuses(struct dm_task *task, struct dm_table *table)
+{
+    void *next = NULL;
+    size_t i = 0;
+    do {
+        uint64_t start, length;
+        char *kind, *line;
+        next = dm_get_next_target(task, next, &start, &length, &kind, &line);
+        if (!kind)
+            continue;
+        if (i == table->n_targets)
+            return -ESTALE;
+        int r = take_status(&table->targets[i++], start, length, kind, line ? line : "");
+        if (r < 0)
+            return r;
+    } while (next);
+    return i == table->n_targets ? 0 : -ESTALE;
+}
+
+/* The status lines of a device: they must still fit the table that was read before them. */
 static int read_status(struct dm_device *device, struct dm_info *ret_info)
 {
     _cleanup_task_ struct dm_task *task = NULL;
-    void *next = NULL;
-    size_t i = 0;
     int r = task_create(DM_DEVICE_STATUS, device->number, &task);
     if (r < 0)
         return r;
@@ -85,23 +114,7 @@ static int read_status(struct dm_device *device, struct dm_info *ret_info)
     const char *uuid = dm_task_get_uuid(task);
     if (!uuid || strcmp(uuid, device->uuid) != 0)
         return -ESTALE;
-    do {
-        uint64_t start, length;
-        char *kind, *line;
-        next = dm_get_next_target(task, next, &start, &length, &kind, &line);
-        if (!kind)
-            continue;
-        struct target *target = i < device->active.n_targets ? &device->active.targets[i++] : NULL;
-        if (!target || target->start_sectors != start || target->length_sectors != length)
-            return -ESTALE;
-        bool is_snapshot = target_is_snapshot(target);
-        if (strcmp(kind, target_kind_name(target->kind)) != 0 &&
-            (is_snapshot || target->kind != TARGET_OTHER))
-            return -ESTALE;
-        if (is_snapshot && (r = snapshot_status_parse(line ? line : "", &target->status)) < 0)
-            return r;
-    } while (next);
-    return i == device->active.n_targets ? 0 : -ESTALE;
+    return take_statuses(task, &device->active);
 }
 
 static bool has_snapshot(const struct dm_table *table)

@@ -20,8 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CONFIG_FILE_BYTES_MAX                                                                                \
-    (256 * 1024) /* a thousand times the usual; noise is refused before it is read */
+/* A thousand times the usual; noise is refused before it is read. */
+#define CONFIG_FILE_BYTES_MAX (256 * 1024)
 
 struct hook {
     char *name;

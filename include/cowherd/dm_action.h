@@ -8,8 +8,8 @@
 
 #include "cowherd/pursuit.h"
 
-#define DM_ACTION_DEADLINE_USEC                                                                              \
-    UINT64_C(30000000) /* a suspend or a remove may never return: then it is killed */
+/* A suspend or a remove may never return: then the child is killed. */
+#define DM_ACTION_DEADLINE_USEC UINT64_C(30000000)
 
 struct dm_action {
     struct intent intent;

@@ -28,8 +28,7 @@ struct exception_store {
 /* E: data chunks described by one metadata chunk; 0 for a transient store. */
 uint64_t exception_store_area_exceptions(const struct exception_store *store);
 
-/* F(exceptions): chunks that a store must have to hold that many; UINT64_MAX where it is not representable.
- */
+/* F(exceptions): chunks that a store must have to hold that many; UINT64_MAX where it is not representable. */
 uint64_t exception_store_chunks_needed(const struct exception_store *store, uint64_t exceptions);
 
 /* The largest n with F(n) <= whole chunks of the store. */
@@ -41,8 +40,7 @@ uint64_t exception_store_exceptions(const struct exception_store *store, uint64_
 /* Exceptions that still fit: 0 says that the next one kills the snapshot. */
 uint64_t exception_store_chunks_left(const struct exception_store *store, uint64_t used_sectors);
 
-/* Bytes of chunks that still fit: chunks left times the chunk size; UINT64_MAX where it is not representable.
- */
+/* Bytes of chunks that still fit: chunks left times the chunk size; UINT64_MAX where it is not representable. */
 uint64_t exception_store_bytes_left(const struct exception_store *store, uint64_t used_sectors);
 
 /* Whether changing every chunk of an origin of that size would fill the store at all. */

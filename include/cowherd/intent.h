@@ -46,8 +46,7 @@ struct intent {
 /* Writes it as text. Returns the length without the end, or -ENOBUFS. */
 int intent_format(const struct intent *intent, char *text, size_t size);
 
-/* Reads it from text. Returns 0, or -EBADMSG where anything is missing, doubled, unknown or not of its form.
- */
+/* Reads it from text. Returns 0, or -EBADMSG where anything is missing, doubled, unknown or not of its form. */
 int intent_parse(const char *text, struct intent *ret_intent);
 
 /* Whether two intents are about the same snapshot (same device of the same boot, same origin and store). */

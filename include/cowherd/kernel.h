@@ -28,8 +28,7 @@ int kernel_sample(const struct dm_device *known, struct dm_device *ret_device);
  * -EOPNOTSUPP before driver version 4.38. */
 int kernel_events_open(int *ret_fd);
 
-/* Acknowledges what has happened so far. Order on a wake-up: arm, then observe; not armed it stays readable.
- */
+/* Acknowledges what has happened so far. Order on a wake-up: arm, then observe; not armed it stays readable. */
 int kernel_events_arm(int fd);
 
 /* udev's answer to table changes. A cookie is a SysV semaphore that outlives its process: choose one, record

@@ -70,8 +70,7 @@ struct action_result {
 /* Takes on an intent. recorded: it was found in the state directory. */
 void pursuit_begin(struct pursuit *pursuit, const struct intent *intent, bool recorded, uint64_t now_usec);
 
-/* Whether a later rung's action may take its place: not while a child acts, nor past the point of no return.
- */
+/* Whether a later rung's action may take its place: not while a child acts, nor past the point of no return. */
 bool pursuit_may_be_overtaken(const struct pursuit *pursuit);
 
 /* What follows from the plan of this moment. Returns whether the child is to be started now; *ret_tell gets a
