@@ -10,7 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define REASON_MAX 256
+#define REASON_MAX               256
+#define LIKELY_FULL_CENTIPERCENT 5000 /* as store_contents_say_full(): no other likely end */
 
 struct findings {
     int error;
@@ -58,16 +59,35 @@ static const char *describe_full(const struct member *member, char reason[static
     return reason;
 }
 
+/* The child found nothing out: what the last look saw must do. */
+static const char *describe_unexamined(const struct member *member, char reason[static REASON_MAX])
+{
+    char percent[EVENT_TEXT_MAX];
+    if (!member->has_sample)
+        snprintf(reason, REASON_MAX, "filled or I/O error: its store does not tell in time");
+    else if (sample_used_centipercent(&member->sample) >= LIKELY_FULL_CENTIPERCENT)
+        return describe_full(member, reason);
+    else
+        snprintf(reason, REASON_MAX,
+                 "filled or I/O error: %s %% at the last look, and its store does not tell in time",
+                 event_text_percent(&member->sample, percent));
+    return reason;
+}
+
 static const char *describe(const struct member *member, const struct findings *findings,
                             char reason[static REASON_MAX])
 {
-    if (findings->error == 0 && findings->full)
+    bool is_unknown = findings->error == -ETIMEDOUT || findings->error == -EPIPE ||
+                      findings->error == -ENOMEM || findings->error == -EAGAIN;
+    if (is_unknown)
+        return describe_unexamined(member, reason);
+    if (findings->error == 0 && findings->full && !findings->header_valid)
         return describe_full(member, reason);
+    if (findings->error == -EBADMSG && member->has_sample)
+        return describe_full(member, reason); /* nothing is recorded in a transient store */
     if (findings->error == 0)
         snprintf(reason, REASON_MAX, "I/O error on its store%s",
                  findings->header_valid ? ", which could not even be marked invalid" : ", which is not full");
-    else if (findings->error == -EBADMSG && member->has_sample)
-        return describe_full(member, reason); /* nothing is recorded in a transient store */
     else
         snprintf(reason, REASON_MAX, "I/O error: its store cannot be read (%s)", strerror(-findings->error));
     return reason;

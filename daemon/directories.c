@@ -3,13 +3,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
-
-#define LOCK_TRIES      30
-#define LOCK_PAUSE_NSEC 100000000L
 
 static const char *directory(const char *variable, const char *usual)
 {
@@ -25,23 +20,20 @@ const char *directory_state(void)
     return directory("STATE_DIRECTORY", "/var/lib/cowherd");
 }
 
+/* Not flock(): a child would hold it too, and one that hangs in the kernel would keep every later daemon out. */
 int directory_lock(void)
 {
     char path[4096];
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     int n = snprintf(path, sizeof(path), "%s/lock", directory("RUNTIME_DIRECTORY", "/run/cowherd"));
     if (n < 0 || (size_t)n >= sizeof(path))
         return -ENAMETOOLONG;
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return -errno;
-    for (int i = 0; i < LOCK_TRIES; i++) {
-        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-            return 0;
-        if (errno != EWOULDBLOCK)
-            break;
-        nanosleep(&(struct timespec){.tv_nsec = LOCK_PAUSE_NSEC}, NULL);
-    }
+    if (fcntl(fd, F_SETLK, &lock) == 0)
+        return 0;
     int error = errno;
     close(fd);
-    return -error;
+    return error == EACCES || error == EAGAIN ? -EWOULDBLOCK : -error;
 }

@@ -4,8 +4,6 @@
 /* The recorded intents: $STATE_DIRECTORY, or /var/lib/cowherd, made where it is missing. */
 const char *directory_state(void);
 
-/* Takes the lock of the one daemon that may change devices, in $RUNTIME_DIRECTORY or /run/cowherd. A child
- * that still acts for a daemon which was killed holds it too: it is waited for a moment. Returns 0,
- * -EWOULDBLOCK where another daemon runs, or another negative errno. The lock is held until the process and
- * its children end. */
+/* Takes the lock of the one daemon that may change devices, in $RUNTIME_DIRECTORY or /run/cowherd. Returns 0,
+ * -EWOULDBLOCK where another daemon runs, or another negative errno. The lock is held until the process ends. */
 int directory_lock(void);

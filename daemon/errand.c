@@ -107,6 +107,15 @@ static void fill_killed(const struct errand *errand, struct action_result *resul
              errand->overdue ? "it took too long and was stopped" : "the child that did it was killed");
 }
 
+/* What pacing must allow for: the first stretch, until the merge runs or the snapshot is dropped. */
+static void learn_duration(const struct errand *errand, uint64_t now_usec)
+{
+    uint64_t *took_usec = &errand->errands->took_usec[errand->pursuit.intent.action];
+    if (errand->pursuit.started && !errand->goes_on && errand->stretches == 1 &&
+        now_usec - errand->pursuit.start_usec > *took_usec)
+        *took_usec = now_usec - errand->pursuit.start_usec;
+}
+
 static int on_exit_child(sd_event_source *source, const siginfo_t *info, void *user)
 {
     struct errand *errand = user;
@@ -119,6 +128,8 @@ static int on_exit_child(sd_event_source *source, const siginfo_t *info, void *u
         fill_killed(errand, &result);
     forget_child(errand);
     unsigned tell = pursuit_take_result(&errand->pursuit, &result, now_usec);
+    if (result.begun || tell & TELL_DONE)
+        learn_duration(errand, now_usec);
     announce(errand, told ? tell & TELL_DONE : tell, now_usec);
     hand_to_successor(errand, now_usec);
     errands->ended(errand, errands->user);
@@ -162,6 +173,7 @@ static void start_child(struct errand *errand, uint64_t now_usec)
     int r = child_start(dm_action_run, &action, &errand->child);
     if (r >= 0) {
         errand->acting = true;
+        errand->stretches++;
         r = watch_child(errand);
     }
     if (r >= 0)
@@ -241,13 +253,11 @@ int errands_begin(struct errands *errands, const struct intent *intent, const st
                   bool goes_on, bool recorded, uint64_t now_usec)
 {
     struct errand *errand = errands_find(errands, intent);
-    if (errand && errand->acting) {
+    if (errand && !pursuit_may_be_overtaken(&errand->pursuit)) {
         errand->successor = *intent;
         errand->has_successor = true;
         return 0;
     }
-    if (errand && !pursuit_may_be_overtaken(&errand->pursuit))
-        return 0;
     if (errand)
         recorded = recorded || errand->pursuit.recorded;
     else if (add_errand(errands, &errand) < 0)
@@ -271,8 +281,9 @@ bool errands_own(const struct errands *errands, const struct dm_device *device, 
 {
     for (size_t i = 0; i < errands->n_items; i++) {
         const struct intent *intent = &errands->items[i]->pursuit.intent;
-        if (target->kind == TARGET_SNAPSHOT_MERGE && device->number == intent->origin_user &&
-            target->origin == intent->origin && target->store == intent->store)
+        if (target->kind == TARGET_SNAPSHOT_MERGE && !snapshot_state_is_lost(target->status.state) &&
+            device->number == intent->origin_user && target->origin == intent->origin &&
+            target->store == intent->store)
             return true;
     }
     return false;

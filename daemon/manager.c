@@ -2,6 +2,7 @@
 #include "cowherd/announce.h"
 #include "cowherd/autopsy.h"
 #include "cowherd/errand.h"
+#include "cowherd/exception_store.h"
 #include "cowherd/herd.h"
 #include "cowherd/intent_file.h"
 #include "cowherd/kernel.h"
@@ -23,7 +24,7 @@
 #define BLIND_POLL_USEC   UINT64_C(500000)   /* no dm events before driver 4.38: listed twice a second */
 #define SAFETY_LOOK_USEC  UINT64_C(60000000) /* a complete look even if no event ever comes */
 #define STATUS_USEC       UINT64_C(1000000)
-#define STOP_WAIT_USEC    UINT64_C(15000000) /* for children at work when the daemon is told to stop */
+#define STOP_WAIT_USEC    UINT64_C(35000000) /* for children at work when the daemon is told to stop */
 
 struct manager {
     const struct manager_options *options;
@@ -78,6 +79,8 @@ static const struct rung *event_rung(const struct policy *policy, enum condition
     return NULL;
 }
 
+static void on_stalled(const struct subject *subject, void *user);
+
 /* Hooks come with a later version: that a rung wanted one is said, not passed over. */
 static void refuse_hooks(struct manager *manager, const struct subject *subject, const struct rung *rung)
 {
@@ -87,6 +90,8 @@ static void refuse_hooks(struct manager *manager, const struct subject *subject,
         struct stage stage = {
             .action = rung->actions[i].text, .rung = rung->text, .result = "hooks are not yet possible"};
         announce_failed(manager->journal, subject, &stage);
+        if (rung->condition.kind != CONDITION_STALLED)
+            on_stalled(subject, manager);
     }
 }
 
@@ -101,15 +106,27 @@ static void on_stalled(const struct subject *subject, void *user)
     refuse_hooks(manager, subject, rung);
 }
 
-static struct intent make_intent(const struct manager *manager, const struct member *member,
-                                 const struct rung *rung)
+/* How full the store is at the rung's height: when usage has fallen by the hysteresis below it the rung is armed again,
+ * and what it wanted is not begun any more. A rung of time has no height: what was seen then takes its place. */
+static uint32_t height_centipercent(const struct rung *rung, const struct sample *sample)
 {
-    const struct action *action = rung_changing_action(rung);
+    struct sample height = *sample;
+    uint64_t free_sectors = rung->condition.value / SECTOR_BYTES;
+    if (rung->condition.kind == CONDITION_USED)
+        return (uint32_t)rung->condition.value;
+    if (rung->condition.kind == CONDITION_FREE)
+        height.used_sectors = free_sectors < sample->total_sectors ? sample->total_sectors - free_sectors : 0;
+    return sample_used_centipercent(&height);
+}
+
+static struct intent make_intent(const struct manager *manager, const struct member *member,
+                                 const struct policy *policy, const struct rung *rung)
+{
     struct intent intent = {
-        .action = action->kind,
+        .action = rung_changing_action(rung)->kind,
         .role = member->role,
         .role_forced = member->role_forced,
-        .drop_open = member->policy && member->policy->drop_open,
+        .drop_open = policy->drop_open,
         .lost = rung->condition.kind == CONDITION_LOST,
         .device = member->device,
         .disk_sequence = member->disk_sequence,
@@ -118,10 +135,10 @@ static struct intent make_intent(const struct manager *manager, const struct mem
         .length_sectors = member->target.length_sectors,
         .chunk_sectors = member->target.chunk_sectors,
         .store_type = member->target.store_type,
-        .origin_user = member->role == ROLE_BACKUP ? member->origin_user : 0,
-        .origin_user_disk_sequence = member->role == ROLE_BACKUP ? member->origin_user_disk_sequence : 0,
-        .used_centipercent = sample_used_centipercent(&member->sample),
-        .hysteresis_centipercent = member->policy ? member->policy->hysteresis_centipercent : 0,
+        .origin_user = member->origin_user,
+        .origin_user_disk_sequence = member->origin_user_disk_sequence,
+        .used_centipercent = height_centipercent(rung, &member->sample),
+        .hysteresis_centipercent = policy->hysteresis_centipercent,
     };
     snprintf(intent.rung, sizeof(intent.rung), "%s", rung->text);
     strcpy(intent.name, member->name);
@@ -142,7 +159,23 @@ static const char *why_impossible(const struct member *member, const struct acti
     return NULL;
 }
 
-static void carry_out(struct manager *manager, const struct member *member, const struct rung *rung)
+/* A ladder is an escalation: a rung written before the one whose action waits already does not take its place. */
+static bool is_outranked(const struct manager *manager, const struct intent *intent,
+                         const struct policy *policy, const struct rung *rung)
+{
+    const struct errand *errand = errands_find(&manager->errands, intent);
+    const struct rung *waiting = errand ? policy_rung_by_text(policy, errand->pursuit.intent.rung) : NULL;
+    return waiting && waiting > rung; /* both in the policy's array, in the order they are written */
+}
+
+static void wake(struct manager *manager)
+{
+    sd_event_source_set_time(manager->timer, 0);
+    sd_event_source_set_enabled(manager->timer, manager->stopping ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+}
+
+static void carry_out(struct manager *manager, const struct member *member, const struct policy *policy,
+                      const struct rung *rung)
 {
     const struct action *action = rung_changing_action(rung);
     const char *impossible = why_impossible(member, action);
@@ -153,9 +186,12 @@ static void carry_out(struct manager *manager, const struct member *member, cons
         on_stalled(&subject, manager);
         return;
     }
-    struct intent intent = make_intent(manager, member, rung);
+    struct intent intent = make_intent(manager, member, policy, rung);
+    if (is_outranked(manager, &intent, policy, rung))
+        return;
     if (errands_begin(&manager->errands, &intent, &member->sample, false, false, now_usec()) < 0)
         journal_message(manager->journal, LOG_ERR, "Out of memory: %s is not carried out.", rung->text);
+    wake(manager);
 }
 
 static void on_crossed(struct manager *manager, const struct member *member, uint32_t crossed)
@@ -169,7 +205,7 @@ static void on_crossed(struct manager *manager, const struct member *member, uin
     }
     int chosen = ladder_rung_to_carry_out(member->policy, crossed);
     if (chosen >= 0)
-        carry_out(manager, member, &member->policy->rungs[chosen]);
+        carry_out(manager, member, member->policy, &member->policy->rungs[chosen]);
 }
 
 static struct errand *errand_of(const struct manager *manager, const struct member *member)
@@ -208,7 +244,7 @@ static void on_known_lost(const struct member *member, const char *reason, void 
         return;
     refuse_hooks(manager, &subject, rung);
     if (rung_changing_action(rung))
-        carry_out(manager, member, rung);
+        carry_out(manager, member, policy, rung);
 }
 
 static void on_finding(const struct finding *finding, void *user)
@@ -271,9 +307,9 @@ static void adopt_merges(struct manager *manager)
         const struct member *member = manager->herd.members[i];
         const struct rung *rung = merge_rung(member->policy);
         if (member->target.kind != TARGET_SNAPSHOT_MERGE || !rung || !member->alone ||
-            strncmp(member->uuid, "LVM-", 4) == 0 || errand_of(manager, member))
+            strncmp(member->uuid, "LVM-", 4) == 0 || manager->errands.dry_run || errand_of(manager, member))
             continue;
-        struct intent intent = make_intent(manager, member, rung);
+        struct intent intent = make_intent(manager, member, member->policy, rung);
         intent.role = ROLE_LIVE;
         intent.origin_user = 0;
         errands_begin(&manager->errands, &intent, &member->sample, true, false, now_usec());
@@ -298,6 +334,8 @@ static int look(struct manager *manager)
         journal_message(manager->journal, LOG_ERR, "Cannot list the dm devices: %s", strerror(-r));
         return r;
     }
+    if (observation_find_unreadable(&seen))
+        manager->look_usec = now_usec() + BLIND_POLL_USEC; /* nothing is done until all can be read */
     observation_done(&manager->seen);
     manager->seen = seen;
     r = herd_look(&manager->herd, &manager->seen, now_usec(), &view);
@@ -314,7 +352,7 @@ static uint64_t interval_usec(const struct manager *manager, const struct member
         .shortest_usec = configuration->shortest_poll_usec,
         .assumed_bytes_per_second = configuration->assumed_bytes_per_second,
     };
-    int rung;
+    int rung = -1;
     if (!member->policy || !member->has_sample || member->target.kind != TARGET_SNAPSHOT ||
         member->target.status.state != SNAPSHOT_VALID)
         return bounds.longest_usec;
@@ -324,6 +362,8 @@ static uint64_t interval_usec(const struct manager *manager, const struct member
         .waits_for_time = ladder_waits_for_time(&member->ladder, member->policy),
         .peak_bytes_per_second = member->sample.peak_bytes_per_second,
     };
+    const struct action *action = rung >= 0 ? rung_changing_action(&member->policy->rungs[rung]) : NULL;
+    subject.action_usec = action ? manager->errands.took_usec[action->kind] : 0;
     return pacing_interval_usec(&bounds, &subject);
 }
 
@@ -414,9 +454,8 @@ static void tell_status(struct manager *manager)
         snprintf(text, sizeof(text), "waiting for device-mapper, which this kernel has not loaded");
     if (manager->ready)
         notify_status(text);
-    else
-        notify_ready(text);
-    manager->ready = true;
+    else if (manager->looked || manager->missing_told)
+        manager->ready = notify_ready(text) >= 0; /* else again at the next look */
 }
 
 /* The watchdog hears only of a loop that has just looked at everybody who was due. */
@@ -434,7 +473,7 @@ static uint64_t next_usec(const struct manager *manager)
     uint64_t next = manager->look_usec, errands = errands_next_usec(&manager->errands);
     if (manager->watchdog_usec && manager->keep_alive_usec < next)
         next = manager->keep_alive_usec;
-    if (errands < next)
+    if (manager->looked && errands < next)
         next = errands;
     if (manager->status_waits && manager->status_usec < next)
         next = manager->status_usec;
@@ -458,11 +497,15 @@ static void settle(struct manager *manager)
 static int on_dm_event(sd_event_source *source, int fd, uint32_t events, void *user)
 {
     struct manager *manager = user;
-    (void)source, (void)events;
+    (void)events;
     /* Arm, then look: what happens in between is looked at twice rather than never. */
     int r = kernel_events_arm(fd);
-    if (r < 0)
-        return r;
+    if (r < 0) {
+        manager->blind = true;
+        journal_message(manager->journal, LOG_WARNING,
+                        "dm events are lost (%s): the devices are listed twice a second.", strerror(-r));
+        sd_event_source_set_enabled(source, SD_EVENT_OFF);
+    }
     look(manager);
     settle(manager);
     return 0;
@@ -527,8 +570,7 @@ static void on_errand_ended(const struct errand *errand, void *user)
         return;
     }
     manager->look_usec = now_usec();
-    sd_event_source_set_time(manager->timer, manager->look_usec);
-    sd_event_source_set_enabled(manager->timer, manager->stopping ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+    wake(manager);
 }
 
 static int on_stop_overdue(sd_event_source *source, uint64_t usec, void *user)
@@ -625,6 +667,19 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
     return 0;
 }
 
+/* Another boot's devices may have other numbers: what was under way then is told, and left to its administrator. */
+static void tell_interrupted(struct manager *manager, const struct intent *intent)
+{
+    struct subject subject = subject_of_intent(intent);
+    struct stage stage = {
+        .action = action_kind_name(intent->action),
+        .rung = intent->rung,
+        .result = "it was under way when the machine went down, and is not gone on with by itself",
+    };
+    announce_failed(manager->journal, &subject, &stage);
+    on_stalled(&subject, manager);
+}
+
 static void recall_intents(struct manager *manager)
 {
     struct intent *intents = NULL;
@@ -634,16 +689,11 @@ static void recall_intents(struct manager *manager)
     if (r < 0 || n_broken)
         journal_message(manager->journal, LOG_ERR, "Recorded intents cannot be read: %s",
                         r < 0 ? strerror(-r) : broken);
-    for (size_t i = 0; i < n_intents; i++) {
+    for (size_t i = 0; i < n_intents; i++)
         if (strcmp(intents[i].boot_id, manager->boot_id) == 0)
             errands_begin(&manager->errands, &intents[i], NULL, true, true, now_usec());
         else
-            journal_message(
-                manager->journal, LOG_CRIT,
-                "The %s of %s was under way when the machine went down (rung %s): it is not gone on "
-                "with, for the devices may be others now.",
-                action_kind_name(intents[i].action), intents[i].name, intents[i].rung);
-    }
+            tell_interrupted(manager, &intents[i]);
     free(intents);
     errands_review(&manager->errands, review_intent, manager);
 }

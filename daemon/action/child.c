@@ -5,8 +5,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-/* Signals as a program expects them, and an end together with the daemon: whoever is started in its place
- * must not meet a child of the old one at work. */
+/* What is to stop the daemon does not stop a child between two steps: it is let finish, or killed. It ends
+ * together with the daemon: whoever is started in its place must not meet a child of the old one at work. */
 static void prepare(pid_t parent)
 {
     sigset_t none;
@@ -14,6 +14,9 @@ static void prepare(pid_t parent)
     for (int number = 1; number < NSIG; number++)
         signal(number, SIG_DFL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
     sigprocmask(SIG_SETMASK, &none, NULL);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)

@@ -47,21 +47,26 @@ static int lock_memory(struct run *run)
     return 0;
 }
 
-/* The intent is kept, with the cookie, before anything changes: whoever comes after a crash finds both. */
+/* The intent is kept, with the cookie, before anything changes: whoever comes after a crash finds both. A cookie that
+ * could not be made is somebody else's, or none. */
 static int record(struct run *run)
 {
+    uint32_t cookie = 0;
     if (run->recorded)
         return 0;
-    uint32_t cookie = 0;
-    bool chosen = kernel_cookie_choose(&cookie) == 0;
+    if (!run->intent.store_disk_sequence)
+        kernel_disk_sequence(run->intent.store, &run->intent.store_disk_sequence);
+    if (kernel_cookie_choose(&cookie) < 0)
+        cookie = 0; /* without udev's answer, but in time */
     run->intent.cookie = cookie;
     int r = intent_file_store(run->state_directory, &run->intent);
     if (r < 0)
         return r;
     run->recorded = true;
-    if (!chosen || kernel_cookie_create(cookie) < 0)
-        run->intent.cookie = 0; /* without udev's answer, but in time */
-    return 0;
+    if (!cookie || kernel_cookie_create(cookie) == 0)
+        return 0;
+    run->intent.cookie = 0;
+    return intent_file_store(run->state_directory, &run->intent);
 }
 
 static void release_cookie(struct run *run)
@@ -72,12 +77,16 @@ static void release_cookie(struct run *run)
 }
 
 /* A run that was killed leaves its cookie, and where it is to be found. */
-static void release_left_cookie(struct run *run)
+static void take_up_record(struct run *run)
 {
     struct intent left;
-    if (intent_file_read(run->state_directory, &run->intent, &left) == 0 && left.cookie)
-        kernel_cookie_release(left.cookie, 0);
     run->intent.cookie = 0;
+    if (intent_file_read(run->state_directory, &run->intent, &left) < 0 ||
+        !intent_same_snapshot(&left, &run->intent))
+        return;
+    run->intent.store_disk_sequence = left.store_disk_sequence;
+    if (left.cookie)
+        kernel_cookie_release(left.cookie, 0);
 }
 
 /* Holding the device exclusively keeps a mount away between the check and the swap. Readers such as udev's
@@ -100,6 +109,19 @@ static int resume_closed(dev_t device, uint32_t cookie)
     return r;
 }
 
+/* A store that is gone needs no zeroing, and one of its number that came after it is somebody else's. */
+static int zero_store(const struct run *run, bool only_if_merged)
+{
+    uint64_t sequence = 0;
+    int r = kernel_disk_sequence(run->intent.store, &sequence);
+    if (r < 0)
+        return r;
+    if (sequence != run->intent.store_disk_sequence)
+        return 0;
+    r = store_device_zero(run->intent.store, only_if_merged);
+    return r == -ENXIO ? 0 : r;
+}
+
 static int forget(struct run *run)
 {
     release_cookie(run);
@@ -119,7 +141,7 @@ static int carry_out(struct run *run, const struct step *step)
     case STEP_CLEAR:
         return kernel_clear(step->device);
     case STEP_SUSPEND:
-        return kernel_suspend(step->device, run->intent.cookie);
+        return kernel_suspend(step->device);
     case STEP_RESUME:
         return kernel_resume(step->device, run->intent.cookie);
     case STEP_RESUME_CLOSED:
@@ -129,9 +151,9 @@ static int carry_out(struct run *run, const struct step *step)
     case STEP_REMOVE_DEFERRED:
         return kernel_remove(step->device, true, run->intent.cookie);
     case STEP_ZERO_MERGED:
-        return store_device_zero(step->device, true);
+        return zero_store(run, true);
     case STEP_ZERO:
-        return store_device_zero(step->device, false);
+        return zero_store(run, false);
     case STEP_FORGET:
         return forget(run);
     }
@@ -226,6 +248,22 @@ static void pursue(struct run *run)
     fail(run, "the steps go in a circle", -ELOOP);
 }
 
+/* After a failed step nothing stays suspended until the next try: a beginning is taken back as if it were no longer
+ * wanted. Past the point of no return there is nothing to take back. */
+static void take_back(struct run *run)
+{
+    struct plan plan;
+    struct action_result failure = run->result;
+    run->intent.cancelled = true;
+    for (int round = 0; round < PLAN_STEPS_MAX; round++)
+        if (observe_and_plan(run, &plan) < 0 || plan.begun || plan.n_steps == 0 ||
+            plan.steps[0].kind == STEP_FORGET || take_step(run, &plan.steps[0]) < 0)
+            break;
+    run->intent.cancelled = false;
+    failure.begun = run->result.begun;
+    run->result = failure;
+}
+
 /* Between two stretches of work (the kernel merges, somebody has the device open) no cookie is held. */
 static void rest(struct run *run)
 {
@@ -240,8 +278,10 @@ void dm_action_run(const void *argument, int result_fd)
     const struct dm_action *action = argument;
     struct run run = {.intent = action->intent, .state_directory = action->state_directory};
     kernel_open(note_complaint);
-    release_left_cookie(&run);
+    take_up_record(&run);
     pursue(&run);
+    if (run.result.error)
+        take_back(&run);
     rest(&run);
     if (write(result_fd, &run.result, sizeof(run.result)) != sizeof(run.result))
         _exit(1);

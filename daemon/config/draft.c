@@ -35,7 +35,7 @@ static int end_snapshot(struct draft *draft)
 {
     const struct policy *policy = current_policy(draft);
 
-    if (draft->n_rung_lines > 0)
+    if (draft->n_height_lines > 0)
         return 0;
     return config_warning(draft->messages, draft->file, policy->line,
                           "[snapshot %s%s] has no rungs: nothing guards its snapshots",
@@ -112,6 +112,7 @@ static int begin_snapshot(struct draft *draft, unsigned line, const struct secti
         return r;
     draft->section = SECTION_SNAPSHOT;
     draft->n_rung_lines = 0;
+    draft->n_height_lines = 0;
     return 0;
 }
 

@@ -27,6 +27,7 @@ struct draft {
     unsigned section_lines[SECTION_KEYS_MAX]; /* of this section's keys, where it is not [daemon] */
     size_t hook;                              /* SECTION_HOOK: which */
     unsigned n_rung_lines;                    /* SECTION_SNAPSHOT: also those with errors */
+    unsigned n_height_lines;                  /* SECTION_SNAPSHOT: of these those that begin with "at" */
 
     unsigned n_keys_set;
     struct key_place daemon_places[SECTION_KEYS_MAX];

@@ -121,6 +121,7 @@ int draft_add_rung(struct draft *draft, unsigned line, const char *key, const ch
     bool conflict;
     int r;
 
+    draft->n_height_lines += strncmp(key, "at", 2) == 0;
     if (draft->n_rung_lines++ == POLICY_RUNGS_MAX)
         return config_error(draft->messages, draft->file, line, "\"%s\": a section has at most %d rungs",
                             text, POLICY_RUNGS_MAX);

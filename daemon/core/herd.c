@@ -42,20 +42,12 @@ static void tell(const struct herd_view *view, enum finding_kind kind, struct me
     view->tell(&(struct finding){.kind = kind, .member = member, .crossed = crossed}, view->user);
 }
 
-static bool has_unreadable(const struct observation *seen)
-{
-    for (size_t i = 0; i < seen->n_devices; i++)
-        if (seen->devices[i].error)
-            return true;
-    return false;
-}
-
 /* The role: as the section says, else backup where the system uses the origin through another device. What
  * could not be read may be that device: a role that was known is kept. */
 static void read_role(struct member *member, const struct observation *seen)
 {
     const struct dm_device *user = observation_find_origin_user(seen, member->target.origin, member->device);
-    if (!user && member->role != ROLE_UNSET && has_unreadable(seen))
+    if (!user && member->role != ROLE_UNSET && observation_find_unreadable(seen))
         return;
     member->origin_user = user ? user->number : 0;
     member->origin_user_disk_sequence = user ? user->disk_sequence : 0;

@@ -34,6 +34,7 @@ static const struct key keys[] = {
     {"disk-sequence", FIELD(NUMBER64, disk_sequence)},
     {"origin", FIELD(DEVICE, origin)},
     {"store", FIELD(DEVICE, store)},
+    {"store-disk-sequence", FIELD(NUMBER64, store_disk_sequence)},
     {"length-sectors", FIELD(NUMBER64, length_sectors)},
     {"chunk-sectors", FIELD(NUMBER32, chunk_sectors)},
     {"store-type", CHOICE(store_type, STORE_TRANSIENT)},

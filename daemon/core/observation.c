@@ -14,11 +14,23 @@ const struct dm_device *observation_find(const struct observation *observation, 
     return NULL;
 }
 
+const struct dm_device *observation_find_unreadable(const struct observation *observation)
+{
+    for (size_t i = 0; i < observation->n_devices; i++)
+        if (observation->devices[i].error != 0)
+            return &observation->devices[i];
+    return NULL;
+}
+
 static bool uses_origin(const struct dm_device *device, dev_t origin)
 {
-    const struct target *target = dm_device_only_target(device);
-    return target && target->origin == origin &&
-           (target->kind == TARGET_SNAPSHOT_ORIGIN || target->kind == TARGET_SNAPSHOT_MERGE);
+    for (size_t i = 0; i < device->active.n_targets; i++) {
+        const struct target *target = &device->active.targets[i];
+        if (target->origin == origin &&
+            (target->kind == TARGET_SNAPSHOT_ORIGIN || target->kind == TARGET_SNAPSHOT_MERGE))
+            return true;
+    }
+    return false;
 }
 
 const struct dm_device *observation_find_origin_user(const struct observation *observation, dev_t origin,
@@ -30,27 +42,6 @@ const struct dm_device *observation_find_origin_user(const struct observation *o
             return device;
     }
     return NULL;
-}
-
-static bool table_uses(const struct dm_table *table, dev_t number)
-{
-    for (size_t i = 0; i < table->n_targets; i++) {
-        if (table->targets[i].origin == number || table->targets[i].store == number)
-            return true;
-    }
-    return false;
-}
-
-bool observation_uses_store(const struct observation *observation, dev_t store, dev_t except)
-{
-    for (size_t i = 0; i < observation->n_devices; i++) {
-        const struct dm_device *device = &observation->devices[i];
-        if (device->number == except)
-            continue;
-        if (device->error != 0 || table_uses(&device->active, store) || table_uses(&device->inactive, store))
-            return true;
-    }
-    return false;
 }
 
 const struct target *dm_device_only_target(const struct dm_device *device)

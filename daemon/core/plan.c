@@ -24,15 +24,6 @@ bool step_kind_changes_tables(enum step_kind kind)
     return kind != STEP_ZERO && kind != STEP_ZERO_MERGED && kind != STEP_FORGET;
 }
 
-/* A lookup that failed says nothing: what cannot be seen might be a sibling or a user of the store. */
-static const struct dm_device *find_unreadable(const struct observation *seen)
-{
-    for (size_t i = 0; i < seen->n_devices; i++)
-        if (seen->devices[i].error)
-            return &seen->devices[i];
-    return NULL;
-}
-
 static const struct dm_device *find_same(const struct observation *seen, dev_t number, uint64_t disk_sequence)
 {
     const struct dm_device *device = number ? observation_find(seen, number) : NULL;
@@ -43,7 +34,7 @@ void plan_make(const struct intent *intent, const struct observation *seen, stru
 {
     struct plan plan = {.verdict = PLAN_ACT};
     struct scene scene = {.intent = intent, .seen = seen, .plan = &plan};
-    const struct dm_device *unreadable = find_unreadable(seen);
+    const struct dm_device *unreadable = observation_find_unreadable(seen);
     scene.snapshot = find_same(seen, intent->device, intent->disk_sequence);
     if (scene.snapshot && strcmp(scene.snapshot->uuid, intent->uuid) != 0)
         scene.snapshot = NULL; /* the number is another device's now */

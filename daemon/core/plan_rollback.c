@@ -80,6 +80,9 @@ void rollback_plan(struct scene *scene)
     if (!origin_user)
         scene_decide(scene->plan, PLAN_REFUSE,
                      "there is no snapshot-origin device over its origin to roll back");
+    else if (!origin_target)
+        scene_decide(scene->plan, PLAN_REFUSE, "the origin's device %s has other targets beside it",
+                     origin_user->name);
     else if (dm_device_is_lvm(origin_user))
         scene_decide(scene->plan, PLAN_REFUSE, "the origin's device %s is lvm's", origin_user->name);
     else if (target_is_ours(origin_target, TARGET_SNAPSHOT_MERGE, scene->intent))

@@ -53,8 +53,11 @@ static bool sibling_may_fill(const struct scene *scene, const struct target *mer
         .chunk_sectors = merged->chunk_sectors,
         .persistent = true,
     };
-    if (sibling->status.state != SNAPSHOT_VALID ||
-        !exception_store_can_fill(&store, scene->intent->length_sectors))
+    if (sibling->status.state == SNAPSHOT_INVALID)
+        return false; /* nothing of it is left to lose */
+    if (sibling->status.state != SNAPSHOT_VALID)
+        return true;
+    if (!exception_store_can_fill(&store, scene->intent->length_sectors))
         return false;
     uint64_t exceptions = exception_store_exceptions(&merging, merged->status.used_sectors);
     return plan_sibling_cost_chunks(exceptions, merged->chunk_sectors, sibling->chunk_sectors,

@@ -63,14 +63,14 @@ static int swap_or_suspend(int type, dev_t device, uint32_t cookie)
         return r;
     if (!dm_task_skip_lockfs(task))
         return -EINVAL;
-    if (type == DM_DEVICE_RESUME && (r = join_cookie(task, cookie)) < 0)
+    if ((r = join_cookie(task, cookie)) < 0)
         return r;
     return task_run(task, NULL);
 }
 
-int kernel_suspend(dev_t device, uint32_t cookie)
+int kernel_suspend(dev_t device)
 {
-    return swap_or_suspend(DM_DEVICE_SUSPEND, device, cookie);
+    return swap_or_suspend(DM_DEVICE_SUSPEND, device, 0);
 }
 
 int kernel_resume(dev_t device, uint32_t cookie)

@@ -2,28 +2,8 @@
 #include "cowherd/kernel.h"
 #include "task.h"
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sysmacros.h>
-#include <unistd.h>
-
-/* The kernel's number of this very disk since boot: a minor that is reused gets another one. 0 before 5.15. */
-static uint64_t read_disk_sequence(dev_t device)
-{
-    char path[64], text[32];
-    snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/diskseq", major(device), minor(device));
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
-    ssize_t n = read(fd, text, sizeof(text) - 1);
-    close(fd);
-    if (n <= 0)
-        return 0;
-    text[n] = '\0';
-    return strtoull(text, NULL, 10);
-}
 
 static int read_targets(struct dm_task *task, struct dm_table *table)
 {
@@ -143,7 +123,8 @@ static int look_at(struct dm_device *device)
     if ((r = copy_text(device->name, sizeof(device->name), dm_task_get_name(task))) < 0 ||
         (r = copy_text(device->uuid, sizeof(device->uuid), dm_task_get_uuid(task))) < 0)
         return r;
-    device->disk_sequence = read_disk_sequence(device->number);
+    if ((r = kernel_disk_sequence(device->number, &device->disk_sequence)) < 0)
+        return r;
     if (has_snapshot(&device->active) && (r = read_status(device, &info)) < 0)
         return r;
     set_info(device, &info);
@@ -161,7 +142,7 @@ static void forget_tables(struct dm_device *device)
     device->active = device->inactive = (struct dm_table){0};
 }
 
-/* A table swapped between table and status is looked at again, once more: it cannot go on for ever. */
+/* A table swapped between table and status is looked at again, three times in all: it cannot go on for ever. */
 static int look_again(struct dm_device *device)
 {
     int r = -ESTALE;

@@ -1,4 +1,4 @@
-/* What sysfs says of block devices. */
+/* What sysfs says of block devices. Reading it never waits for the device. */
 #include "cowherd/kernel.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -6,30 +6,56 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
-int kernel_device_sectors(dev_t device, uint64_t *ret_sectors)
+static int open_attribute(dev_t device, const char *attribute, FILE **ret_file)
 {
-    char name[64];
-    uint64_t sectors;
-    snprintf(name, sizeof(name), "/sys/dev/block/%u:%u/size", major(device), minor(device));
+    char name[96];
+    snprintf(name, sizeof(name), "/sys/dev/block/%u:%u/%s", major(device), minor(device), attribute);
     FILE *file = fopen(name, "re");
     if (!file)
-        return errno == ENOENT ? -ENXIO : -errno;
-    int n = fscanf(file, "%" SCNu64, &sectors);
+        return -errno;
+    *ret_file = file;
+    return 0;
+}
+
+static int read_number(dev_t device, const char *attribute, uint64_t *ret_number)
+{
+    FILE *file;
+    uint64_t number;
+    int r = open_attribute(device, attribute, &file);
+    if (r < 0)
+        return r;
+    int n = fscanf(file, "%" SCNu64, &number);
     fclose(file);
     if (n != 1)
         return -EIO;
-    *ret_sectors = sectors;
+    *ret_number = number;
+    return 0;
+}
+
+int kernel_device_sectors(dev_t device, uint64_t *ret_sectors)
+{
+    int r = read_number(device, "size", ret_sectors);
+    return r == -ENOENT ? -ENXIO : r;
+}
+
+int kernel_disk_sequence(dev_t device, uint64_t *ret_sequence)
+{
+    uint64_t sequence = 0;
+    int r = read_number(device, "diskseq", &sequence);
+    if (r < 0 && r != -ENOENT)
+        return r;
+    *ret_sequence = sequence;
     return 0;
 }
 
 int kernel_device_path(dev_t device, char *path, size_t size)
 {
-    char name[64], line[256];
-    int r = -ENOENT;
-    snprintf(name, sizeof(name), "/sys/dev/block/%u:%u/uevent", major(device), minor(device));
-    FILE *file = fopen(name, "re");
-    if (!file)
-        return errno == ENOENT ? -ENXIO : -errno;
+    char line[256];
+    FILE *file;
+    int r = open_attribute(device, "uevent", &file);
+    if (r < 0)
+        return r == -ENOENT ? -ENXIO : r;
+    r = -ENOENT;
     while (r == -ENOENT && fgets(line, sizeof(line), file)) {
         if (strncmp(line, "DEVNAME=", 8) != 0)
             continue;

@@ -67,6 +67,14 @@ static const char *stake(enum role role)
     return role == ROLE_BACKUP ? "the way back" : "the running system";
 }
 
+static bool is_guarded(const struct member *member)
+{
+    for (size_t i = 0; member->policy && i < member->policy->n_rungs; i++)
+        if (member->policy->rungs[i].condition.kind < CONDITION_LOST)
+            return true;
+    return false;
+}
+
 void announce_found(struct journal *journal, const struct member *member)
 {
     char name[EVENT_NAME_MAX], fullness[FULLNESS_MAX], size[EVENT_TEXT_MAX];
@@ -75,8 +83,7 @@ void announce_found(struct journal *journal, const struct member *member)
     say(journal, &event, &subject, "Watching %s, a %s snapshot with a store of %s: %s.%s%s",
         event_text_name(member->name, name), role_name(member->role),
         event_text_bytes(member->sample.total_sectors * UINT64_C(512), size),
-        describe_fullness(&subject, fullness),
-        member->policy && member->policy->n_rungs ? "" : " No rung guards it.",
+        describe_fullness(&subject, fullness), is_guarded(member) ? "" : " No rung guards it.",
         member->alone ? "" : " Its device has other targets beside it: it is never changed.");
 }
 

@@ -18,6 +18,7 @@ struct errand {
     bool goes_on;         /* its intent was found when the daemon started, or its merge was somebody else's */
     bool has_successor;   /* a later rung wants this when the child has ended */
     struct intent successor;
+    unsigned stretches; /* children so far */
     bool acting;
     bool overdue; /* its child was killed for its deadline; that is told already */
     struct child child;
@@ -33,6 +34,8 @@ struct errands {
     struct journal *journal;
     const char *state_directory;
     bool dry_run;
+    uint64_t took_usec[ACTION_DROP +
+                       1]; /* the longest time from an action's start to where it stopped the filling */
     void (*stalled)(const struct subject *subject, void *user); /* `on stalled` is due */
     void (*ended)(const struct errand *errand, void *user);     /* a child has ended: look again */
     void *user;
@@ -53,7 +56,8 @@ uint64_t errands_next_usec(const struct errands *errands);
 /* The errand of a snapshot, or NULL. */
 struct errand *errands_find(const struct errands *errands, const struct intent *like);
 
-/* Whether a target is the merging origin of an errand: its business, not another snapshot. */
+/* Whether a target is the merging origin of an errand: its business, not another snapshot, as long as the merge has not
+ * failed. */
 bool errands_own(const struct errands *errands, const struct dm_device *device, const struct target *target);
 
 /* How many have a child at work. */

@@ -27,6 +27,7 @@ struct intent {
     uint64_t disk_sequence;
     dev_t origin;
     dev_t store;
+    uint64_t store_disk_sequence; /* set when it is recorded; 0: not known */
     uint64_t length_sectors;
     uint32_t chunk_sectors;
     enum store_type store_type;

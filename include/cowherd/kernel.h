@@ -45,7 +45,7 @@ int kernel_cookie_release(uint32_t cookie, uint64_t wait_usec);
 /* The steps. cookie 0: do not involve udev. */
 int kernel_load(dev_t device, const struct target *table);
 int kernel_clear(dev_t device);
-int kernel_suspend(dev_t device, uint32_t cookie);
+int kernel_suspend(dev_t device);
 int kernel_resume(dev_t device, uint32_t cookie);
 int kernel_remove(dev_t device, bool deferred, uint32_t cookie);
 
@@ -54,6 +54,10 @@ int kernel_open_count(dev_t device, unsigned *ret_count);
 
 /* The path of a block device's node, read from sysfs ("/dev/loop3"). */
 int kernel_device_path(dev_t device, char *path, size_t size);
+
+/* The kernel's number of this very disk since boot (dm, loop, any other): a device number that is reused gets another
+ * one. 0 on kernels before 5.15. */
+int kernel_disk_sequence(dev_t device, uint64_t *ret_sequence);
 
 /* A block device's size, read from sysfs. */
 int kernel_device_sectors(dev_t device, uint64_t *ret_sectors);

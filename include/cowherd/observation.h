@@ -42,14 +42,13 @@ struct observation {
 /* The device of that number, or NULL. */
 const struct dm_device *observation_find(const struct observation *observation, dev_t number);
 
-/* The device whose one target is `snapshot-origin` or `snapshot-merge` over that origin: where the system
+/* A device whose lookup failed, or NULL: nothing is certain while there is one. */
+const struct dm_device *observation_find_unreadable(const struct observation *observation);
+
+/* A device with a target `snapshot-origin` or `snapshot-merge` over that origin: where the system
  * runs when it runs on the origin. The device `except` is passed over. NULL where there is none. */
 const struct dm_device *observation_find_origin_user(const struct observation *observation, dev_t origin,
                                                      dev_t except);
-
-/* Whether a table, active or inactive, of any device but `except` uses a number as a store or as an origin. A
- * device whose lookup failed might: then true, for nobody may zero what is perhaps in use. */
-bool observation_uses_store(const struct observation *observation, dev_t store, dev_t except);
 
 /* The only target of the device's active table, or NULL where it has none or several, or is not known. */
 const struct target *dm_device_only_target(const struct dm_device *device);

@@ -929,7 +929,7 @@ static void test_rungs_at_one_height(void **state)
            "f:3: \"at 1min left = extend 1GiB\": line 2 says the same already\n");
     refuse("[snapshot a]\nat 5% = alert\nat 5% = alert warning\n",
            "f:3: \"at 5% = alert warning\": line 2 says the same already\n");
-    refuse("[snapshot a]\non lost = drop\non lost = alert, drop\n",
+    refuse("[snapshot a]\non lost = drop\non lost = alert, drop\nat 99% = alert\n",
            "f:3: \"on lost = alert, drop\": line 2 changes the device at the same height already\n");
     /* The same numbers of another kind, another section, and an alert beside an action are no conflict. */
     accept("[snapshot a]\nat 1s left = merge\nat 1000KiB free = drop\nat 1% = drop\n"
@@ -937,10 +937,10 @@ static void test_rungs_at_one_height(void **state)
            &configuration);
     assert_int_equal(configuration.policies[1].n_rungs, 6);
     configuration_done(&configuration);
-    accept("[snapshot a]\non lost = alert\non lost = alert critical\non lost = exec x\non lost = exec y\n"
+    accept("[snapshot a]\nat 99% = alert\non lost = alert\non lost = alert critical\non lost = exec x\non lost = exec y\n"
            "[hook x]\ncommand = /x\n[hook y]\ncommand = /y\n",
            &configuration);
-    assert_int_equal(configuration.policies[1].n_rungs, 4);
+    assert_int_equal(configuration.policies[1].n_rungs, 5);
     configuration_done(&configuration);
 }
 
@@ -951,7 +951,7 @@ static void test_unknown_hook(void **state)
     (void)state;
     refuse("[snapshot a]\nat 5% = exec page\nat 6% = alert, exec mail, exec sms\n[hook mail]\ncommand = "
            "/m\n[snapshot b]\n"
-           "brake = no\non lost = exec Mail\n",
+           "brake = no\nat 9% = exec Mail\n",
            "f:2: \"exec page\": there is no [hook page]\nf:3: \"exec sms\": there is no [hook sms]\n"
            "f:7: unknown key \"brake\" in [snapshot]\nf:8: \"exec Mail\": there is no [hook Mail]\n");
     accept("[snapshot a]\nat 5% = exec page\n[hook page]\ncommand = /p\n",
@@ -1006,7 +1006,7 @@ static void test_sections_without_rungs(void **state)
     struct configuration configuration;
 
     (void)state;
-    accept_with("[snapshot a]\n[snapshot uuid:b]\nrole = live\n[snapshot c]",
+    accept_with("[snapshot a]\n[snapshot uuid:b]\nrole = live\n[snapshot c]\non lost = alert\n",
                 "f:1: warning: [snapshot a] has no rungs: nothing guards its snapshots\n"
                 "f:2: warning: [snapshot uuid:b] has no rungs: nothing guards its snapshots\n"
                 "f:4: warning: [snapshot c] has no rungs: nothing guards its snapshots\n",

@@ -25,6 +25,7 @@ static struct intent an_intent(void)
         .disk_sequence = 41,
         .origin = makedev(8, 17),
         .store = makedev(259, 1048575),
+        .store_disk_sequence = 39,
         .length_sectors = 20480,
         .chunk_sectors = 16,
         .store_type = STORE_PERSISTENT_OVERFLOW,
@@ -56,6 +57,7 @@ static void assert_same(const struct intent *a, const struct intent *b)
     assert_int_equal(a->store_type, b->store_type);
     assert_true(a->origin_user == b->origin_user);
     assert_true(a->origin_user_disk_sequence == b->origin_user_disk_sequence);
+    assert_true(a->store_disk_sequence == b->store_disk_sequence);
     assert_int_equal(a->used_centipercent, b->used_centipercent);
     assert_int_equal(a->hysteresis_centipercent, b->hysteresis_centipercent);
     assert_int_equal(a->cookie, b->cookie);
@@ -109,6 +111,7 @@ static void test_text(void **state)
                               "disk-sequence=41\n"
                               "origin=8:17\n"
                               "store=259:1048575\n"
+                              "store-disk-sequence=39\n"
                               "length-sectors=20480\n"
                               "chunk-sectors=16\n"
                               "store-type=1\n"
@@ -316,7 +319,7 @@ static void test_each_key_once(void **state)
     format(&intent, text);
     for (const char *c = text; *c; c++)
         lines += *c == '\n';
-    assert_int_equal(lines, 22); /* 21 keys and the end */
+    assert_int_equal(lines, 23); /* 22 keys and the end */
     for (size_t i = 0; i < lines - 1; i++) {
         edit_line(text, i, 1, false, edited);
         assert_string_equal(edited, text);
@@ -367,7 +370,8 @@ static void test_numbers(void **state)
                                         "a",
                                         "18446744073709551616",
                                         "99999999999999999999999999999999999999"};
-    static const char *const wide[] = {"disk-sequence", "length-sectors", "origin-user-disk-sequence"};
+    static const char *const wide[] = {"disk-sequence", "store-disk-sequence", "length-sectors",
+                                       "origin-user-disk-sequence"};
     static const char *const narrow[] = {"chunk-sectors", "used-centipercent", "hysteresis-centipercent",
                                          "cookie"};
 

@@ -121,8 +121,8 @@ static void expect_origin_user(enum target_kind kind, bool expected)
     assert_ptr_equal(observation_find_origin_user(&observation, ORIGIN, 0), expected ? device : NULL);
     assert_null(observation_find_origin_user(&observation, STORE, 0));
     assert_null(observation_find_origin_user(&observation, ORIGIN, device->number));
-    add_target(&device->active, TARGET_LINEAR, OTHER, 0);
-    assert_null(observation_find_origin_user(&observation, ORIGIN, 0));
+    add_target(&device->active, TARGET_LINEAR, OTHER, 0); /* whatever else the device is made of */
+    assert_ptr_equal(observation_find_origin_user(&observation, ORIGIN, 0), expected ? device : NULL);
     observation_done(&observation);
 }
 
@@ -148,42 +148,16 @@ static void test_origin_user_behind_others(void **state)
     observation_done(&observation);
 }
 
-static void test_uses_store(void **state)
+static void test_unreadable(void **state)
 {
     (void)state;
     struct observation observation = {0};
-    assert_false(observation_uses_store(&observation, STORE, 0));
-    add_target(&add_device(&observation, 10)->active, TARGET_SNAPSHOT, ORIGIN, STORE);
-    assert_true(observation_uses_store(&observation, STORE, 0));
-    assert_true(observation_uses_store(&observation, ORIGIN, 0)); /* as anything */
-    assert_false(observation_uses_store(&observation, OTHER, 0));
-    assert_false(observation_uses_store(&observation, STORE, makedev(254, 10)));
-    add_target(&add_device(&observation, 11)->active, TARGET_SNAPSHOT, OTHER, STORE);
-    assert_true(observation_uses_store(&observation, STORE, makedev(254, 10)));
-    observation_done(&observation);
-}
-
-static void test_uses_store_in_any_table(void **state)
-{
-    (void)state;
-    struct observation observation = {0};
-    struct dm_device *device = add_device(&observation, 10);
-    add_target(&device->active, TARGET_ERROR, 0, 0);
-    add_target(&device->inactive, TARGET_LINEAR, OTHER, 0);
-    assert_false(observation_uses_store(&observation, STORE, 0));
-    add_target(&device->inactive, TARGET_LINEAR, STORE, 0); /* the second target of a loaded table */
-    assert_true(observation_uses_store(&observation, STORE, 0));
-    assert_false(observation_uses_store(&observation, STORE, device->number));
-    observation_done(&observation);
-}
-
-static void test_unknown_tables_may_use_a_store(void **state)
-{
-    (void)state;
-    struct observation observation = {0};
-    add_device(&observation, 10)->error = -EBADMSG;
-    assert_true(observation_uses_store(&observation, STORE, 0));
-    assert_false(observation_uses_store(&observation, STORE, makedev(254, 10)));
+    assert_null(observation_find_unreadable(&observation));
+    add_device(&observation, 10);
+    add_device(&observation, 11)->error = -EBADMSG;
+    assert_ptr_equal(observation_find_unreadable(&observation), &observation.devices[1]);
+    observation.devices[1].error = 0;
+    assert_null(observation_find_unreadable(&observation));
     observation_done(&observation);
 }
 
@@ -235,9 +209,7 @@ int main(void)
         cmocka_unit_test(test_only_target),
         cmocka_unit_test(test_origin_user),
         cmocka_unit_test(test_origin_user_behind_others),
-        cmocka_unit_test(test_uses_store),
-        cmocka_unit_test(test_uses_store_in_any_table),
-        cmocka_unit_test(test_unknown_tables_may_use_a_store),
+        cmocka_unit_test(test_unreadable),
         cmocka_unit_test(test_lvm),
         cmocka_unit_test(test_without_memory),
     };

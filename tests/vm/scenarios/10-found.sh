@@ -134,6 +134,8 @@ renamed_ones() {
     create renamed TEST-renamed
     mark
     dmsetup rename renamed other-name
+    json=$(event 5 COWHERD_EVENT=found COWHERD_SNAPSHOT=other-name)
+    check_eq "the new name is said" "$(field "$json" COWHERD_UUID)" TEST-renamed
     write_chunks /dev/mapper/other-name 8 0 60
     json=$(event 5 COWHERD_EVENT=rung COWHERD_UUID=TEST-renamed)
     check_eq "a renamed one goes by its new name" "$(field "$json" COWHERD_SNAPSHOT)" other-name

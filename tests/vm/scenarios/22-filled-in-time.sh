@@ -50,7 +50,8 @@ in_time() {
     if [[ $(field "$outcome" COWHERD_EVENT) == lost ]]; then
         late=$((late + 1))
         echo "LATE: $name: $(field "$outcome" COWHERD_RESULT)"
-        dmsetup remove --retry "$name"
+        # The drop may have come after all.
+        dmsetup remove --retry "$name" 2>/dev/null || check_not "$name is gone" dmsetup info "$name"
     else
         check_not "$name is dropped" dmsetup info "$name"
     fi
