@@ -937,7 +937,8 @@ static void test_rungs_at_one_height(void **state)
            &configuration);
     assert_int_equal(configuration.policies[1].n_rungs, 6);
     configuration_done(&configuration);
-    accept("[snapshot a]\nat 99% = alert\non lost = alert\non lost = alert critical\non lost = exec x\non lost = exec y\n"
+    accept("[snapshot a]\nat 99% = alert\non lost = alert\non lost = alert critical\non lost = exec x\non "
+           "lost = exec y\n"
            "[hook x]\ncommand = /x\n[hook y]\ncommand = /y\n",
            &configuration);
     assert_int_equal(configuration.policies[1].n_rungs, 5);

@@ -59,7 +59,8 @@ one_run() {
     OLD=$(sha /dev/ram0 4)
     "begin_$1"
     wait_until 40 "ended_$1" || fail "$1 at $2 ($(sed -n "$2p" /run/crash.log)): it does not end; $(dmsetup table; ls /var/lib/cowherd; said)"
-    [[ $2 -eq 0 || -e /run/crash.done ]] || fail "$1 at $2: nothing was killed"
+    # Waiting for udev takes a call more or less: then this run may have had no such call.
+    [[ $2 -eq 0 || -e /run/crash.done || $(wc -l </run/crash.log) -lt $2 ]] || fail "$1 at $2: nothing was killed"
     "right_$1" || fail "$1, killed at call $2 ($(sed -n "$2p" /run/crash.log)): the data is not right"
     zeroed || fail "$1, killed at call $2: the store is not zeroed"
     nothing_suspended || fail "$1, killed at call $2: a device is suspended or has a table waiting"
