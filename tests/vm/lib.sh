@@ -319,10 +319,13 @@ mark() {
 # first_entry SECONDS MATCH...: the first entry after the mark, as JSON; empty where none comes in time.
 # One journalctl follows the journal, because starting one for each look costs more than the look.
 first_entry() {
-    local seconds=$1
+    local seconds=$1 json
     shift
     [[ -n $MARK ]] || fail "no mark was set"
-    timeout "$seconds" journalctl -q -f --no-tail --cursor="$MARK" -o json "$@" | head -n1 || true
+    json=$(timeout "$seconds" journalctl -q -f --no-tail --cursor="$MARK" -o json "$@" | head -n1 || true)
+    # A follower may sleep through the last entry for want of a next one: what is there in the end was there in time.
+    [[ -n $json ]] || json=$(journalctl -q --cursor="$MARK" -o json "$@" | head -n1 || true)
+    echo "$json"
 }
 
 # What cowherd has said since the mark, one line each, for people.

@@ -173,7 +173,7 @@ failures_escalate() {
     json=$(event 10 COWHERD_EVENT=action-failed COWHERD_SNAPSHOT=failing "COWHERD_ACTION=exec nobody")
     check_eq "an exec fails, and its rung is said" "$(field "$json" COWHERD_RUNG)" "at 35% = exec nobody, alert notice"
     sleep 1
-    check_eq "on stalled has fired once" "$(rungs failing | grep -c '^on stalled')" 1
+    check_eq "on stalled has fired once for each" "$(rungs failing | grep -c '^on stalled')" 2
     write_chunks /dev/mapper/failing 8 400 200
     event 10 COWHERD_EVENT=action-done COWHERD_SNAPSHOT=failing COWHERD_ACTION=drop >/dev/null
     check_not "the drop above them works" dmsetup info failing
