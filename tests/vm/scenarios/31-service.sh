@@ -15,28 +15,6 @@ rung() { event 10 COWHERD_EVENT=rung COWHERD_SNAPSHOT="$1"; }
 # another_pid OLD: the service runs, and not in that process.
 another_pid() { [[ $(main_pid) -ne 0 && $(main_pid) -ne $1 ]] && systemctl is-active -q cowherd.service; }
 
-# ---- before there is a device-mapper
-
-# Its modules cannot be loaded; as on a machine whose initramfs has not come so far, or whose kernel is without it.
-without_device_mapper() {
-    dmsetup remove_all
-    modprobe -r dm_snapshot dm_mod || skip_part "dm_mod cannot be unloaded" || return 0
-    mkdir -p /run/modprobe.d
-    trap 'rm -f /run/modprobe.d/cowherd-test.conf' EXIT # or no scenario behind this one would have its devices
-    echo 'install dm_mod /bin/false' >/run/modprobe.d/cowherd-test.conf
-    mark
-    start_cowherd
-    check "without device-mapper it runs, and says what it waits for" grep -q 'waiting for device-mapper' <<<"$(status_text)"
-    rm /run/modprobe.d/cowherd-test.conf
-    modprobe dm_snapshot
-    UUID=TEST-first make_live first /dev/ram0 /dev/ram1 "$STORE"
-    check "when it is there, its first snapshot is found" found first
-    check "and counted" wait_until 5 status_says 'watching 1 snapshot;'
-    check_not "nothing is waited for any more" status_says 'waiting'
-}
-
-skip_part() { echo "NOT TESTED: $1"; return 1; }
-
 status_text() { systemctl show -P StatusText cowherd.service; }
 status_says() { status_text | grep -q "$1"; }
 
@@ -163,8 +141,10 @@ config <<END
 [snapshot *]
 at 50% = alert
 END
-without_device_mapper
-[[ $(dmsetup info first 2>&1) != *"does not exist"* ]] || fail "no snapshot to go on with"
+mark
+start_cowherd
+UUID=TEST-first make_live first /dev/ram0 /dev/ram1 "$STORE"
+found first >/dev/null
 what_it_shows
 nothing_is_doubled
 killed

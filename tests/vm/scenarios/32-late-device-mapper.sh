@@ -1,0 +1,24 @@
+#!/bin/bash
+# Started before there is a device-mapper, as on a machine whose initramfs has not come so far: it waits, and begins when
+# the modules are there.
+# timeout: 120
+# shellcheck source=lib.sh
+. /tests/lib.sh
+
+status_text() { systemctl show -P StatusText cowherd.service; }
+status_says() { status_text | grep -q "$1"; }
+
+dmsetup remove_all
+wait_until 20 modprobe -r dm_snapshot dm_mod || skip "dm_mod cannot be unloaded here: $(lsmod | grep '^dm_')"
+mkdir -p /run/modprobe.d
+trap 'rm -f /run/modprobe.d/cowherd-test.conf' EXIT # or no scenario behind this one would have its devices
+echo 'install dm_mod /bin/false' >/run/modprobe.d/cowherd-test.conf
+mark
+start_cowherd
+check "without device-mapper it runs, and says what it waits for" grep -q 'waiting for device-mapper' <<<"$(status_text)"
+rm /run/modprobe.d/cowherd-test.conf
+modprobe dm_snapshot
+ORIGIN_SECTORS=65536 make_live first /dev/ram0 /dev/ram1 8000
+event 10 COWHERD_EVENT=found COWHERD_SNAPSHOT=first >/dev/null
+check "when it is there, its first snapshot is counted" wait_until 5 status_says 'watching 1 snapshot;'
+check_not "nothing is waited for any more" status_says 'waiting'
