@@ -8,8 +8,15 @@
 status_text() { systemctl show -P StatusText cowherd.service; }
 status_says() { status_text | grep -q "$1"; }
 
+# Whatever earlier scenarios had loaded on top of it, too.
+unload() {
+    local modules
+    mapfile -t modules < <(lsmod | awk '/^dm_/ { print $1 }')
+    modprobe -r "${modules[@]}"
+}
+
 dmsetup remove_all
-wait_until 20 modprobe -r dm_snapshot dm_mod || skip "dm_mod cannot be unloaded here: $(lsmod | grep '^dm_')"
+wait_until 20 unload || skip "dm_mod cannot be unloaded here: $(lsmod | grep '^dm_')"
 mkdir -p /run/modprobe.d
 trap 'rm -f /run/modprobe.d/cowherd-test.conf' EXIT # or no scenario behind this one would have its devices
 echo 'install dm_mod /bin/false' >/run/modprobe.d/cowherd-test.conf
