@@ -152,7 +152,7 @@ static const char *why_impossible(const struct member *member, const struct acti
 {
     if (action->kind == ACTION_EXTEND)
         return "extending is not yet possible";
-    if (strncmp(member->uuid, "LVM-", 4) == 0)
+    if (dm_uuid_is_lvm(member->uuid))
         return "an lvm snapshot can only be changed through lvm, which is not yet possible";
     if (!member->alone)
         return "its device has other targets beside the snapshot and is never changed";
@@ -307,7 +307,7 @@ static void adopt_merges(struct manager *manager)
         const struct member *member = manager->herd.members[i];
         const struct rung *rung = merge_rung(member->policy);
         if (member->target.kind != TARGET_SNAPSHOT_MERGE || !rung || !member->alone ||
-            strncmp(member->uuid, "LVM-", 4) == 0 || manager->errands.dry_run || errand_of(manager, member))
+            dm_uuid_is_lvm(member->uuid) || manager->errands.dry_run || errand_of(manager, member))
             continue;
         struct intent intent = make_intent(manager, member, member->policy, rung);
         intent.role = ROLE_LIVE;

@@ -49,9 +49,14 @@ const struct target *dm_device_only_target(const struct dm_device *device)
     return device->error == 0 && device->active.n_targets == 1 ? device->active.targets : NULL;
 }
 
+bool dm_uuid_is_lvm(const char *uuid)
+{
+    return strncmp(uuid, "LVM-", 4) == 0;
+}
+
 bool dm_device_is_lvm(const struct dm_device *device)
 {
-    return strncmp(device->uuid, "LVM-", strlen("LVM-")) == 0;
+    return dm_uuid_is_lvm(device->uuid);
 }
 
 static bool observation_grow(struct observation *observation)

@@ -53,7 +53,8 @@ const struct dm_device *observation_find_origin_user(const struct observation *o
 /* The only target of the device's active table, or NULL where it has none or several, or is not known. */
 const struct target *dm_device_only_target(const struct dm_device *device);
 
-/* Its uuid says that lvm made it. */
+/* A uuid says that lvm made the device; a device's does. */
+bool dm_uuid_is_lvm(const char *uuid);
 bool dm_device_is_lvm(const struct dm_device *device);
 
 /* Appends an empty device. Returns it, valid until the next one is added, or NULL without memory. */
