@@ -1,6 +1,7 @@
 #include "cowherd/manager.h"
 #include "cowherd/announce.h"
 #include "cowherd/autopsy.h"
+#include "cowherd/decision.h"
 #include "cowherd/errand.h"
 #include "cowherd/exception_store.h"
 #include "cowherd/herd.h"
@@ -71,14 +72,6 @@ static const struct policy *policy_of(const struct manager *manager, const char 
     return policy_find(manager->configuration.policies, manager->configuration.n_policies, name, uuid);
 }
 
-static const struct rung *event_rung(const struct policy *policy, enum condition_kind kind)
-{
-    for (size_t i = 0; policy && i < policy->n_rungs; i++)
-        if (policy->rungs[i].condition.kind == kind)
-            return &policy->rungs[i];
-    return NULL;
-}
-
 static void on_stalled(const struct subject *subject, void *user);
 
 /* Hooks come with a later version: that a rung wanted one is said, not passed over. */
@@ -99,64 +92,11 @@ static void on_stalled(const struct subject *subject, void *user)
 {
     struct manager *manager = user;
     const struct policy *policy = policy_of(manager, subject->name, subject->uuid);
-    const struct rung *rung = event_rung(policy, CONDITION_STALLED);
+    const struct rung *rung = policy ? policy_rung_by_kind(policy, CONDITION_STALLED) : NULL;
     if (!rung)
         return;
     announce_rung(manager->journal, subject, rung);
     refuse_hooks(manager, subject, rung);
-}
-
-/* How full the store is at the rung's height: when usage has fallen by the hysteresis below it the rung is armed again,
- * and what it wanted is not begun any more. A rung of time has no height: what was seen then takes its place. */
-static uint32_t height_centipercent(const struct rung *rung, const struct sample *sample)
-{
-    struct sample height = *sample;
-    uint64_t free_sectors = rung->condition.value / SECTOR_BYTES;
-    if (rung->condition.kind == CONDITION_USED)
-        return (uint32_t)rung->condition.value;
-    if (rung->condition.kind == CONDITION_FREE)
-        height.used_sectors = free_sectors < sample->total_sectors ? sample->total_sectors - free_sectors : 0;
-    return sample_used_centipercent(&height);
-}
-
-static struct intent make_intent(const struct manager *manager, const struct member *member,
-                                 const struct policy *policy, const struct rung *rung)
-{
-    struct intent intent = {
-        .action = rung_changing_action(rung)->kind,
-        .role = member->role,
-        .role_forced = member->role_forced,
-        .drop_open = policy->drop_open,
-        .lost = rung->condition.kind == CONDITION_LOST,
-        .device = member->device,
-        .disk_sequence = member->disk_sequence,
-        .origin = member->target.origin,
-        .store = member->target.store,
-        .length_sectors = member->target.length_sectors,
-        .chunk_sectors = member->target.chunk_sectors,
-        .store_type = member->target.store_type,
-        .origin_user = member->origin_user,
-        .origin_user_disk_sequence = member->origin_user_disk_sequence,
-        .used_centipercent = height_centipercent(rung, &member->sample),
-        .hysteresis_centipercent = policy->hysteresis_centipercent,
-    };
-    snprintf(intent.rung, sizeof(intent.rung), "%s", rung->text);
-    strcpy(intent.name, member->name);
-    strcpy(intent.uuid, member->uuid);
-    strcpy(intent.boot_id, manager->boot_id);
-    return intent;
-}
-
-/* What no attempt would change, so that none is made. NULL: it may be tried. */
-static const char *why_impossible(const struct member *member, const struct action *action)
-{
-    if (action->kind == ACTION_EXTEND)
-        return "extending is not yet possible";
-    if (dm_uuid_is_lvm(member->uuid))
-        return "an lvm snapshot can only be changed through lvm, which is not yet possible";
-    if (!member->alone)
-        return "its device has other targets beside the snapshot and is never changed";
-    return NULL;
 }
 
 /* A ladder is an escalation: a rung written before the one whose action waits already does not take its place. */
@@ -178,7 +118,7 @@ static void carry_out(struct manager *manager, const struct member *member, cons
                       const struct rung *rung)
 {
     const struct action *action = rung_changing_action(rung);
-    const char *impossible = why_impossible(member, action);
+    const char *impossible = decision_why_impossible(member, action);
     if (impossible) {
         struct subject subject = subject_of_member(member);
         struct stage stage = {.action = action->text, .rung = rung->text, .result = impossible};
@@ -186,7 +126,7 @@ static void carry_out(struct manager *manager, const struct member *member, cons
         on_stalled(&subject, manager);
         return;
     }
-    struct intent intent = make_intent(manager, member, policy, rung);
+    struct intent intent = decision_intent(member, policy, rung, manager->boot_id);
     if (is_outranked(manager, &intent, policy, rung))
         return;
     if (errands_begin(&manager->errands, &intent, &member->sample, false, false, now_usec()) < 0)
@@ -237,7 +177,7 @@ static void on_known_lost(const struct member *member, const char *reason, void 
 {
     struct manager *manager = user;
     const struct policy *policy = policy_of(manager, member->name, member->uuid);
-    const struct rung *rung = event_rung(policy, CONDITION_LOST);
+    const struct rung *rung = policy ? policy_rung_by_kind(policy, CONDITION_LOST) : NULL;
     struct subject subject = subject_of_member(member);
     announce_lost(manager->journal, &subject, rung, reason);
     if (!rung)
@@ -289,29 +229,14 @@ static struct herd_view view_of(struct manager *manager)
     };
 }
 
-static const struct rung *merge_rung(const struct policy *policy)
-{
-    for (size_t i = 0; policy && i < policy->n_rungs; i++) {
-        const struct action *action = rung_changing_action(&policy->rungs[i]);
-        if (action && action->kind == ACTION_MERGE)
-            return &policy->rungs[i];
-    }
-    return NULL;
-}
-
-/* A merge that somebody else began is finished only where the section has a merge rung. Whichever its role
- * was, the device that merges is the one that is left, as in a live merge. */
 static void adopt_merges(struct manager *manager)
 {
     for (size_t i = 0; i < manager->herd.n_members; i++) {
         const struct member *member = manager->herd.members[i];
-        const struct rung *rung = merge_rung(member->policy);
-        if (member->target.kind != TARGET_SNAPSHOT_MERGE || !rung || !member->alone ||
-            dm_uuid_is_lvm(member->uuid) || manager->errands.dry_run || errand_of(manager, member))
+        struct intent intent;
+        if (manager->errands.dry_run || errand_of(manager, member) ||
+            !decision_adopts_merge(member, manager->boot_id, &intent))
             continue;
-        struct intent intent = make_intent(manager, member, member->policy, rung);
-        intent.role = ROLE_LIVE;
-        intent.origin_user = 0;
         errands_begin(&manager->errands, &intent, &member->sample, true, false, now_usec());
     }
 }
@@ -560,11 +485,23 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *user)
     return 0;
 }
 
+/* An extension may have made less room than was filled meanwhile: then its rung is crossed again, and it goes on. */
+static void rearm(struct manager *manager, const struct intent *intent)
+{
+    for (size_t i = 0; i < manager->herd.n_members; i++) {
+        struct member *member = manager->herd.members[i];
+        if (member->device == intent->device && member->policy)
+            ladder_rearm(&member->ladder, member->policy, intent->rung);
+    }
+}
+
 /* A child of an errand has ended: what it did is looked at, whether or not its events have come yet. */
 static void on_errand_ended(const struct errand *errand, void *user)
 {
     struct manager *manager = user;
-    (void)errand;
+    const struct pursuit *pursuit = &errand->pursuit;
+    if (pursuit->phase == PURSUIT_ENDED && pursuit->intent.action == ACTION_EXTEND)
+        rearm(manager, &pursuit->intent);
     if (manager->stopping && errands_acting(&manager->errands) == 0) {
         sd_event_exit(manager->event, 0);
         return;
@@ -596,17 +533,11 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info,
                                       on_stop_overdue, manager);
 }
 
-/* An action that has not begun needs its rung in the configuration, and has its section's word on open
- * snapshots. */
 static void review_intent(struct intent *intent, void *user)
 {
     struct manager *manager = user;
     const struct policy *policy = policy_of(manager, intent->name, intent->uuid);
-    const struct rung *rung = policy ? policy_rung_by_text(policy, intent->rung) : NULL;
-    const struct action *action = rung ? rung_changing_action(rung) : NULL;
-    intent->cancelled = !action || action->kind != intent->action;
-    if (!intent->cancelled)
-        intent->drop_open = policy->drop_open;
+    decision_review(intent, policy);
 }
 
 static void announce_messages(struct manager *manager, const struct config_messages *messages)

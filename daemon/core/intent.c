@@ -40,6 +40,13 @@ static const struct key keys[] = {
     {"store-type", CHOICE(store_type, STORE_TRANSIENT)},
     {"origin-user", FIELD(DEVICE, origin_user)},
     {"origin-user-disk-sequence", FIELD(NUMBER64, origin_user_disk_sequence)},
+    {"origin-user-name", TEXT(origin_user_name)},
+    {"origin-user-uuid", TEXT(origin_user_uuid)},
+    {"handing-over", FIELD(BOOL, handing_over)},
+    {"grow-to-sectors", FIELD(NUMBER64, grow_to_sectors)},
+    {"limit-sectors", FIELD(NUMBER64, limit_sectors)},
+    {"extend-from", TEXT(extend_from)},
+    {"asked-lvm", FIELD(BOOL, asked_lvm)},
     {"used-centipercent", FIELD(NUMBER32, used_centipercent)},
     {"hysteresis-centipercent", FIELD(NUMBER32, hysteresis_centipercent)},
     {"cookie", FIELD(NUMBER32, cookie)},
@@ -206,18 +213,18 @@ static const struct key *find_key(const char *line, size_t length)
 int intent_parse(const char *text, struct intent *ret_intent)
 {
     struct intent intent = {0};
-    uint32_t seen = 0;
+    uint64_t seen = 0;
     while (strcmp(text, "end\n") != 0) {
         const char *end = strchr(text, '\n');
         const char *equals = end ? memchr(text, '=', (size_t)(end - text)) : NULL;
         const struct key *key = equals ? find_key(text, (size_t)(equals - text)) : NULL;
-        if (!key || seen & UINT32_C(1) << (key - keys) ||
+        if (!key || seen & UINT64_C(1) << (key - keys) ||
             get_value(key, equals + 1, end, (char *)&intent + key->offset) < 0)
             return -EBADMSG;
-        seen |= UINT32_C(1) << (key - keys);
+        seen |= UINT64_C(1) << (key - keys);
         text = end + 1;
     }
-    if (seen != (UINT32_C(1) << N_KEYS) - 1 || !action_kind_changes(intent.action))
+    if (seen != (UINT64_C(1) << N_KEYS) - 1 || !action_kind_changes(intent.action))
         return -EBADMSG;
     *ret_intent = intent;
     return 0;

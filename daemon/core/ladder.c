@@ -175,6 +175,13 @@ static struct ladder_mark mark_of_text(const struct ladder *ladder, const struct
     return (struct ladder_mark){0};
 }
 
+void ladder_rearm(struct ladder *ladder, const struct policy *policy, const char *text)
+{
+    const struct rung *rung = policy_rung_by_text(policy, text);
+    if (rung)
+        ladder->marks[rung - policy->rungs] = (struct ladder_mark){0};
+}
+
 void ladder_carry_over(struct ladder *ladder, const struct policy *from, const struct policy *to)
 {
     struct ladder carried = {0};

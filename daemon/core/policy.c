@@ -67,6 +67,24 @@ enum alert_level rung_alert_level(const struct rung *rung)
     return ALERT_WARNING;
 }
 
+const struct rung *policy_rung_by_kind(const struct policy *policy, enum condition_kind kind)
+{
+    for (size_t i = 0; i < policy->n_rungs; i++)
+        if (policy->rungs[i].condition.kind == kind)
+            return &policy->rungs[i];
+    return NULL;
+}
+
+const struct rung *policy_rung_by_action(const struct policy *policy, enum action_kind kind)
+{
+    for (size_t i = 0; i < policy->n_rungs; i++) {
+        const struct action *action = rung_changing_action(&policy->rungs[i]);
+        if (action && action->kind == kind)
+            return &policy->rungs[i];
+    }
+    return NULL;
+}
+
 const struct rung *policy_rung_by_text(const struct policy *policy, const char *text)
 {
     for (size_t i = 0; i < policy->n_rungs; i++)

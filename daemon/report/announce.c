@@ -177,6 +177,8 @@ void announce_start(struct journal *journal, const struct subject *subject, cons
 
 static const char *describe_outcome(const char *action, enum role role)
 {
+    if (strcmp(action, action_kind_name(ACTION_EXTEND)) == 0)
+        return "its store has grown";
     bool keeps_new = (role == ROLE_LIVE) == (strcmp(action, "merge") == 0);
     return keeps_new ? "the new data is kept, there is no way back any more"
                      : "the old data is back, the new data is gone";

@@ -9,12 +9,13 @@
 #include "cowherd/observation.h"
 #include "cowherd/policy.h"
 
-#define INTENT_TEXT_MAX 4096 /* four escaped names of 128 bytes, a rung, numbers */
+#define INTENT_TEXT_MAX 8192 /* names, a rung and a path, escaped to four times their size, and numbers */
 #define INTENT_RUNG_MAX 256  /* a configuration line has 200 characters at most */
-#define BOOT_ID_BYTES   37   /* a UUID with its end */
+#define INTENT_PATH_MAX 256
+#define BOOT_ID_BYTES   37 /* a UUID with its end */
 
 struct intent {
-    enum action_kind action; /* ACTION_MERGE or ACTION_DROP */
+    enum action_kind action; /* ACTION_EXTEND, ACTION_MERGE or ACTION_DROP */
     enum role role;
     bool role_forced; /* by its section, whatever the tables say */
     bool drop_open;   /* its readers may lose it */
@@ -34,6 +35,16 @@ struct intent {
 
     dev_t origin_user; /* backup: the snapshot-origin device that becomes snapshot-merge; 0: none */
     uint64_t origin_user_disk_sequence;
+    char origin_user_name[DM_NAME_BYTES]; /* by name and UUID it is found again after a reboot */
+    char origin_user_uuid[DM_UUID_BYTES];
+    bool
+        handing_over; /* recorded right before a handover is tried: after a reboot the origin may be half rolled back */
+
+    uint64_t grow_to_sectors;          /* extend: the store's size that is wanted */
+    uint64_t limit_sectors;            /* extend-limit; 0: none */
+    char extend_from[INTENT_PATH_MAX]; /* or empty */
+
+    bool asked_lvm; /* lvm has taken on the merge, and does it by itself when the origin is activated next */
 
     uint32_t
         used_centipercent; /* when it was decided; below this less the hysteresis it is not begun any more */

@@ -63,5 +63,8 @@ uint64_t ladder_bytes_to_next(const struct ladder *ladder, const struct policy *
 /* Whether an armed rung waits for "TIME left". */
 bool ladder_waits_for_time(const struct ladder *ladder, const struct policy *policy);
 
+/* Arms the rung with this text again, whatever usage is. */
+void ladder_rearm(struct ladder *ladder, const struct policy *policy, const char *text);
+
 /* Keeps what fired over a change of policy: rungs with the same text stay as they were, new ones are armed. */
 void ladder_carry_over(struct ladder *ladder, const struct policy *from, const struct policy *to);

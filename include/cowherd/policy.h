@@ -85,6 +85,12 @@ const struct action *rung_changing_action(const struct rung *rung);
 /* The severity of a rung: its alert's level; warning where it has none, for every action also alerts. */
 enum alert_level rung_alert_level(const struct rung *rung);
 
+/* The first rung with a condition of this kind, or NULL: "on lost" and "on stalled" have one each. */
+const struct rung *policy_rung_by_kind(const struct policy *policy, enum condition_kind kind);
+
+/* The first rung whose action is of this kind, or NULL. */
+const struct rung *policy_rung_by_action(const struct policy *policy, enum action_kind kind);
+
 /* The rung with this text, or NULL. */
 const struct rung *policy_rung_by_text(const struct policy *policy, const char *text);
 

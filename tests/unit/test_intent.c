@@ -31,6 +31,13 @@ static struct intent an_intent(void)
         .store_type = STORE_PERSISTENT_OVERFLOW,
         .origin_user = makedev(254, 2),
         .origin_user_disk_sequence = 40,
+        .origin_user_name = "root",
+        .origin_user_uuid = "CRYPT-5678",
+        .handing_over = true,
+        .grow_to_sectors = 131072,
+        .limit_sectors = 262144,
+        .extend_from = "/dev/disk/by-label/spare",
+        .asked_lvm = true,
         .used_centipercent = 9512,
         .hysteresis_centipercent = 200,
         .cookie = 0x0d4d1234,
@@ -58,6 +65,13 @@ static void assert_same(const struct intent *a, const struct intent *b)
     assert_true(a->origin_user == b->origin_user);
     assert_true(a->origin_user_disk_sequence == b->origin_user_disk_sequence);
     assert_true(a->store_disk_sequence == b->store_disk_sequence);
+    assert_string_equal(a->origin_user_name, b->origin_user_name);
+    assert_string_equal(a->origin_user_uuid, b->origin_user_uuid);
+    assert_int_equal(a->handing_over, b->handing_over);
+    assert_true(a->grow_to_sectors == b->grow_to_sectors);
+    assert_true(a->limit_sectors == b->limit_sectors);
+    assert_string_equal(a->extend_from, b->extend_from);
+    assert_int_equal(a->asked_lvm, b->asked_lvm);
     assert_int_equal(a->used_centipercent, b->used_centipercent);
     assert_int_equal(a->hysteresis_centipercent, b->hysteresis_centipercent);
     assert_int_equal(a->cookie, b->cookie);
@@ -117,6 +131,13 @@ static void test_text(void **state)
                               "store-type=1\n"
                               "origin-user=254:2\n"
                               "origin-user-disk-sequence=40\n"
+                              "origin-user-name=root\n"
+                              "origin-user-uuid=CRYPT-5678\n"
+                              "handing-over=1\n"
+                              "grow-to-sectors=131072\n"
+                              "limit-sectors=262144\n"
+                              "extend-from=/dev/disk/by-label/spare\n"
+                              "asked-lvm=1\n"
                               "used-centipercent=9512\n"
                               "hysteresis-centipercent=200\n"
                               "cookie=223154740\n"
@@ -227,6 +248,10 @@ static struct intent fill_texts(char byte)
     memset(intent.uuid, byte, sizeof(intent.uuid) - 1);
     memset(intent.rung, byte, sizeof(intent.rung) - 1);
     memset(intent.boot_id, byte, sizeof(intent.boot_id) - 1);
+    memset(intent.origin_user_name, byte, sizeof(intent.origin_user_name) - 1);
+    memset(intent.origin_user_uuid, byte, sizeof(intent.origin_user_uuid) - 1);
+    memset(intent.extend_from, byte, sizeof(intent.extend_from) - 1);
+    intent.grow_to_sectors = intent.limit_sectors = UINT64_MAX;
     intent.disk_sequence = intent.length_sectors = intent.origin_user_disk_sequence = UINT64_MAX;
     intent.device = intent.origin = intent.store = intent.origin_user = makedev(UINT32_MAX, UINT32_MAX);
     intent.chunk_sectors = intent.used_centipercent = intent.hysteresis_centipercent = intent.cookie =
@@ -268,6 +293,9 @@ static void test_too_long_texts(void **state)
     assert_text_refused(&intent, "uuid=", DM_UUID_BYTES);
     assert_text_refused(&intent, "rung=", INTENT_RUNG_MAX);
     assert_text_refused(&intent, "boot-id=", BOOT_ID_BYTES);
+    assert_text_refused(&intent, "origin-user-name=", DM_NAME_BYTES);
+    assert_text_refused(&intent, "origin-user-uuid=", DM_UUID_BYTES);
+    assert_text_refused(&intent, "extend-from=", INTENT_PATH_MAX);
 }
 
 static void test_truncations(void **state)
@@ -319,7 +347,7 @@ static void test_each_key_once(void **state)
     format(&intent, text);
     for (const char *c = text; *c; c++)
         lines += *c == '\n';
-    assert_int_equal(lines, 23); /* 22 keys and the end */
+    assert_int_equal(lines, 30); /* 29 keys and the end */
     for (size_t i = 0; i < lines - 1; i++) {
         edit_line(text, i, 1, false, edited);
         assert_string_equal(edited, text);
@@ -399,7 +427,7 @@ static void test_choices(void **state)
     assert_true(accepts("store-type", "2"));
     assert_false(accepts("store-type", "3"));
     assert_false(accepts("store-type", "4294967296"));
-    static const char *const bools[] = {"role-forced", "drop-open", "lost"};
+    static const char *const bools[] = {"role-forced", "drop-open", "lost", "handing-over", "asked-lvm"};
     for (size_t i = 0; i < sizeof(bools) / sizeof(bools[0]); i++) {
         assert_true(accepts(bools[i], "0"));
         assert_true(accepts(bools[i], "1"));

@@ -1,0 +1,101 @@
+#include "cowherd/decision.h"
+#include "cowherd/exception_store.h"
+#include <stdio.h>
+#include <string.h>
+
+const char *decision_why_impossible(const struct member *member, const struct action *action)
+{
+    if (action->kind == ACTION_EXTEND)
+        return "extending is not yet possible";
+    if (dm_uuid_is_lvm(member->uuid))
+        return "an lvm snapshot can only be changed through lvm, which is not yet possible";
+    if (!member->alone)
+        return "its device has other targets beside the snapshot and is never changed";
+    return NULL;
+}
+
+/* How full the store is at the rung's height: when usage has fallen by the hysteresis below it the rung is armed
+ * again, and what it wanted is not begun any more. A rung of time has no height: what was seen then takes its
+ * place. */
+static uint32_t height_centipercent(const struct rung *rung, const struct sample *sample)
+{
+    struct sample height = *sample;
+    uint64_t free_sectors = rung->condition.value / SECTOR_BYTES;
+    if (rung->condition.kind == CONDITION_USED)
+        return (uint32_t)rung->condition.value;
+    if (rung->condition.kind == CONDITION_FREE)
+        height.used_sectors = free_sectors < sample->total_sectors ? sample->total_sectors - free_sectors : 0;
+    return sample_used_centipercent(&height);
+}
+
+uint64_t decision_grow_to_sectors(const struct member *member, const struct action *action)
+{
+    uint64_t total = member->sample.total_sectors, chunk = member->target.chunk_sectors, more, grown;
+    if (action->is_percent) /* both parts, for a total times a percentage may not fit */
+        more = total / 10000 * action->amount + total % 10000 * action->amount / 10000;
+    else
+        more = action->amount / SECTOR_BYTES;
+    uint64_t short_of_chunk = chunk && more % chunk ? chunk - more % chunk : 0;
+    if (__builtin_add_overflow(more, short_of_chunk, &more) || __builtin_add_overflow(total, more, &grown))
+        return UINT64_MAX;
+    return grown;
+}
+
+static void take_settings(struct intent *intent, const struct policy *policy)
+{
+    intent->drop_open = policy->drop_open;
+    intent->limit_sectors = policy->extend_limit_bytes / SECTOR_BYTES;
+    snprintf(intent->extend_from, sizeof(intent->extend_from), "%s",
+             policy->extend_from ? policy->extend_from : "");
+}
+
+struct intent decision_intent(const struct member *member, const struct policy *policy,
+                              const struct rung *rung, const char *boot_id)
+{
+    const struct action *action = rung_changing_action(rung);
+    struct intent intent = {
+        .action = action->kind,
+        .role = member->role,
+        .role_forced = member->role_forced,
+        .lost = rung->condition.kind == CONDITION_LOST,
+        .device = member->device,
+        .disk_sequence = member->disk_sequence,
+        .origin = member->target.origin,
+        .store = member->target.store,
+        .length_sectors = member->target.length_sectors,
+        .chunk_sectors = member->target.chunk_sectors,
+        .store_type = member->target.store_type,
+        .origin_user = member->origin_user,
+        .origin_user_disk_sequence = member->origin_user_disk_sequence,
+        .grow_to_sectors = action->kind == ACTION_EXTEND ? decision_grow_to_sectors(member, action) : 0,
+        .used_centipercent = height_centipercent(rung, &member->sample),
+        .hysteresis_centipercent = policy->hysteresis_centipercent,
+    };
+    take_settings(&intent, policy);
+    snprintf(intent.rung, sizeof(intent.rung), "%s", rung->text);
+    strcpy(intent.name, member->name);
+    strcpy(intent.uuid, member->uuid);
+    snprintf(intent.boot_id, sizeof(intent.boot_id), "%s", boot_id);
+    return intent;
+}
+
+bool decision_adopts_merge(const struct member *member, const char *boot_id, struct intent *ret_intent)
+{
+    const struct rung *rung = member->policy ? policy_rung_by_action(member->policy, ACTION_MERGE) : NULL;
+    if (member->target.kind != TARGET_SNAPSHOT_MERGE || !rung || !member->alone ||
+        dm_uuid_is_lvm(member->uuid))
+        return false;
+    *ret_intent = decision_intent(member, member->policy, rung, boot_id);
+    ret_intent->role = ROLE_LIVE;
+    ret_intent->origin_user = 0;
+    return true;
+}
+
+void decision_review(struct intent *intent, const struct policy *policy)
+{
+    const struct rung *rung = policy ? policy_rung_by_text(policy, intent->rung) : NULL;
+    const struct action *action = rung ? rung_changing_action(rung) : NULL;
+    intent->cancelled = !action || action->kind != intent->action;
+    if (!intent->cancelled)
+        take_settings(intent, policy);
+}

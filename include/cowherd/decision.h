@@ -1,0 +1,28 @@
+/* Decisions: what a crossed rung means for one snapshot.
+ *
+ * Pure: a member, its policy and a rung come in; an intent comes out, or why there can be none.
+ */
+#pragma once
+
+#include "cowherd/herd.h"
+#include "cowherd/intent.h"
+
+/* What no attempt would change, so that none is made: in words; or NULL, it may be tried. */
+const char *decision_why_impossible(const struct member *member, const struct action *action);
+
+/* The intent of a rung whose action changes the device. */
+struct intent decision_intent(const struct member *member, const struct policy *policy,
+                              const struct rung *rung, const char *boot_id);
+
+/* The size that an extension is to reach, in sectors: at least the amount more, whole chunks. */
+uint64_t decision_grow_to_sectors(const struct member *member, const struct action *action);
+
+/* A merge that somebody else began is finished only where the section has a merge rung. Whichever its role
+ * was, the device that merges is the one that is left, as in a live merge. Returns whether it is to be
+ * adopted. */
+bool decision_adopts_merge(const struct member *member, const char *boot_id, struct intent *ret_intent);
+
+/* After a change of the configuration: an action that has not begun needs its rung in it, and has its
+ * section's word on open snapshots, on where an extension comes from and how far it may go. policy may be
+ * NULL. */
+void decision_review(struct intent *intent, const struct policy *policy);

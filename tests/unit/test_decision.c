@@ -1,0 +1,177 @@
+/* decision: what a crossed rung means for one snapshot. */
+#include "cowherd/decision.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include <cmocka.h>
+
+#define MIB (UINT64_C(1) << 20)
+
+/* A ladder of one rung of each action that changes the device. */
+struct fixture {
+    struct action actions[3];
+    struct rung rungs[3];
+    struct policy policy;
+    struct member member;
+};
+
+static void set_up(struct fixture *fixture)
+{
+    static const char *const texts[] = {"at 75% = extend 20%", "at 16MiB free = merge", "at 95% = drop"};
+    *fixture = (struct fixture){
+        .actions = {{.kind = ACTION_EXTEND, .is_percent = true, .amount = 2000},
+                    {.kind = ACTION_MERGE},
+                    {.kind = ACTION_DROP}},
+        .rungs = {{.condition = {CONDITION_USED, 7500}},
+                  {.condition = {CONDITION_FREE, 16 * MIB}},
+                  {.condition = {CONDITION_USED, 9500}}},
+        .policy = {.n_rungs = 3,
+                   .hysteresis_centipercent = 200,
+                   .drop_open = true,
+                   .extend_limit_bytes = 128 * MIB,
+                   .extend_from = (char *)"/dev/spare"},
+        .member = {.name = "root",
+                   .uuid = "X",
+                   .device = makedev(254, 1),
+                   .disk_sequence = 7,
+                   .alone = true,
+                   .role = ROLE_BACKUP,
+                   .origin_user = makedev(254, 2),
+                   .has_sample = true},
+    };
+    for (size_t i = 0; i < 3; i++) {
+        fixture->rungs[i].actions = &fixture->actions[i];
+        fixture->rungs[i].n_actions = 1;
+        fixture->rungs[i].text = (char *)texts[i];
+    }
+    fixture->policy.rungs = fixture->rungs;
+    fixture->member.policy = &fixture->policy;
+    fixture->member.target = (struct target){.kind = TARGET_SNAPSHOT,
+                                             .length_sectors = 1 << 20,
+                                             .origin = makedev(8, 1),
+                                             .store = makedev(8, 2),
+                                             .chunk_sectors = 16};
+    fixture->member.sample = (struct sample){.used_sectors = 104857, .total_sectors = 131072};
+}
+
+static void test_an_intent_says_whom_it_is_about(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+    set_up(&fixture);
+    struct intent intent = decision_intent(&fixture.member, &fixture.policy, &fixture.rungs[2], "boot");
+    assert_int_equal(intent.action, ACTION_DROP);
+    assert_int_equal(intent.role, ROLE_BACKUP);
+    assert_true(intent.device == makedev(254, 1) && intent.origin_user == makedev(254, 2));
+    assert_true(intent.origin == makedev(8, 1) && intent.store == makedev(8, 2));
+    assert_int_equal(intent.disk_sequence, 7);
+    assert_string_equal(intent.name, "root");
+    assert_string_equal(intent.uuid, "X");
+    assert_string_equal(intent.rung, "at 95% = drop");
+    assert_string_equal(intent.boot_id, "boot");
+    assert_string_equal(intent.extend_from, "/dev/spare");
+    assert_int_equal(intent.limit_sectors, 128 * MIB / 512);
+    assert_int_equal(intent.grow_to_sectors, 0);
+    assert_true(intent.drop_open);
+}
+
+/* Below it, less the hysteresis, what the rung wanted is not begun any more. */
+static void test_the_height_of_a_rung(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+    set_up(&fixture);
+    const struct member *member = &fixture.member;
+    assert_int_equal(decision_intent(member, &fixture.policy, &fixture.rungs[2], "").used_centipercent, 9500);
+    assert_int_equal(decision_intent(member, &fixture.policy, &fixture.rungs[1], "").used_centipercent, 7500);
+    fixture.rungs[1].condition = (struct condition){CONDITION_TIME, 1};
+    assert_int_equal(decision_intent(member, &fixture.policy, &fixture.rungs[1], "").used_centipercent, 7999);
+}
+
+static uint64_t grow_to(struct fixture *fixture, bool is_percent, uint64_t amount)
+{
+    struct action action = {.kind = ACTION_EXTEND, .is_percent = is_percent, .amount = amount};
+    return decision_grow_to_sectors(&fixture->member, &action);
+}
+
+static void test_how_far_it_grows(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+    set_up(&fixture);
+    assert_int_equal(grow_to(&fixture, true, 10000), 2 * 131072);
+    assert_int_equal(grow_to(&fixture, true, 2000), 131072 + 26224); /* 26214 in whole chunks */
+    assert_int_equal(grow_to(&fixture, false, 16 * MIB), 131072 + 32768);
+    assert_int_equal(grow_to(&fixture, false, 512), 131072 + 16);
+    fixture.member.sample.total_sectors = UINT64_MAX - 5;
+    assert_true(grow_to(&fixture, true, 10000) == UINT64_MAX);
+    fixture.member.target.chunk_sectors = 0;
+    fixture.member.sample.total_sectors = 100;
+    assert_int_equal(grow_to(&fixture, true, 1000), 110);
+}
+
+static void test_only_a_merge_rung_adopts(void **state)
+{
+    struct fixture fixture;
+    struct intent intent = {.cookie = 5};
+    (void)state;
+    set_up(&fixture);
+    assert_false(decision_adopts_merge(&fixture.member, "boot", &intent)); /* it does not merge */
+    fixture.member.target.kind = TARGET_SNAPSHOT_MERGE;
+    fixture.policy.n_rungs = 1;
+    assert_false(decision_adopts_merge(&fixture.member, "boot", &intent));
+    fixture.policy.n_rungs = 3;
+    fixture.member.alone = false;
+    assert_false(decision_adopts_merge(&fixture.member, "boot", &intent));
+    fixture.member.alone = true;
+    strcpy(fixture.member.uuid, "LVM-1");
+    assert_false(decision_adopts_merge(&fixture.member, "boot", &intent));
+    fixture.member.policy = NULL;
+    assert_false(decision_adopts_merge(&fixture.member, "boot", &intent));
+    assert_int_equal(intent.cookie, 5);
+    fixture.member.policy = &fixture.policy;
+    strcpy(fixture.member.uuid, "X");
+    assert_true(decision_adopts_merge(&fixture.member, "boot", &intent));
+    assert_int_equal(intent.role, ROLE_LIVE);
+    assert_true(intent.origin_user == 0);
+    assert_string_equal(intent.rung, "at 16MiB free = merge");
+}
+
+static void test_a_reload_is_heard(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+    set_up(&fixture);
+    struct intent intent = decision_intent(&fixture.member, &fixture.policy, &fixture.rungs[0], "boot");
+    fixture.policy.extend_limit_bytes = 256 * MIB;
+    fixture.policy.extend_from = NULL;
+    fixture.policy.drop_open = false;
+    decision_review(&intent, &fixture.policy);
+    assert_false(intent.cancelled);
+    assert_false(intent.drop_open);
+    assert_int_equal(intent.limit_sectors, 256 * MIB / 512);
+    assert_string_equal(intent.extend_from, "");
+    fixture.actions[0].kind = ACTION_DROP; /* the same words for another action */
+    decision_review(&intent, &fixture.policy);
+    assert_true(intent.cancelled);
+    fixture.actions[0].kind = ACTION_EXTEND;
+    decision_review(&intent, &fixture.policy);
+    assert_false(intent.cancelled);
+    decision_review(&intent, NULL);
+    assert_true(intent.cancelled);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_an_intent_says_whom_it_is_about),
+        cmocka_unit_test(test_the_height_of_a_rung),
+        cmocka_unit_test(test_how_far_it_grows),
+        cmocka_unit_test(test_only_a_merge_rung_adopts),
+        cmocka_unit_test(test_a_reload_is_heard),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
