@@ -77,6 +77,8 @@ static int check(const struct config_places *places)
     struct configuration configuration = {0};
     struct config_messages messages = {0};
     int r = configuration_read(places, &configuration, &messages);
+    if (r >= 0)
+        r = configuration_check_hooks(&configuration, &messages);
     print_messages(stdout, &messages);
     if (r == -ENOMEM)
         fprintf(stderr, "cowherd: out of memory\n");

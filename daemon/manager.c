@@ -5,6 +5,7 @@
 #include "cowherd/errand.h"
 #include "cowherd/exception_store.h"
 #include "cowherd/herd.h"
+#include "cowherd/hooks.h"
 #include "cowherd/intent_file.h"
 #include "cowherd/kernel.h"
 #include "cowherd/notify.h"
@@ -40,6 +41,7 @@ struct manager {
     struct herd herd;
     struct errands errands;
     struct autopsies autopsies;
+    struct hooks hooks;
     uint64_t look_usec; /* the next complete look */
     uint64_t watchdog_usec;
     uint64_t keep_alive_usec; /* the next word to the watchdog */
@@ -72,22 +74,6 @@ static const struct policy *policy_of(const struct manager *manager, const char 
     return policy_find(manager->configuration.policies, manager->configuration.n_policies, name, uuid);
 }
 
-static void on_stalled(const struct subject *subject, void *user);
-
-/* Hooks come with a later version: that a rung wanted one is said, not passed over. */
-static void refuse_hooks(struct manager *manager, const struct subject *subject, const struct rung *rung)
-{
-    for (size_t i = 0; i < rung->n_actions; i++) {
-        if (rung->actions[i].kind != ACTION_EXEC)
-            continue;
-        struct stage stage = {
-            .action = rung->actions[i].text, .rung = rung->text, .result = "hooks are not yet possible"};
-        announce_failed(manager->journal, subject, &stage);
-        if (rung->condition.kind != CONDITION_STALLED)
-            on_stalled(subject, manager);
-    }
-}
-
 static void on_stalled(const struct subject *subject, void *user)
 {
     struct manager *manager = user;
@@ -95,8 +81,9 @@ static void on_stalled(const struct subject *subject, void *user)
     const struct rung *rung = policy ? policy_rung_by_kind(policy, CONDITION_STALLED) : NULL;
     if (!rung)
         return;
-    announce_rung(manager->journal, subject, rung);
-    refuse_hooks(manager, subject, rung);
+    struct event_fields facts;
+    announce_rung(manager->journal, subject, rung, &facts);
+    hooks_run(&manager->hooks, &manager->configuration, subject, rung, &facts);
 }
 
 /* A ladder is an escalation: a rung written before the one whose action waits already does not take its place. */
@@ -140,8 +127,9 @@ static void on_crossed(struct manager *manager, const struct member *member, uin
     for (size_t i = 0; i < member->policy->n_rungs; i++) {
         if (!(crossed & UINT32_C(1) << i))
             continue;
-        announce_rung(manager->journal, &subject, &member->policy->rungs[i]);
-        refuse_hooks(manager, &subject, &member->policy->rungs[i]);
+        struct event_fields facts;
+        announce_rung(manager->journal, &subject, &member->policy->rungs[i], &facts);
+        hooks_run(&manager->hooks, &manager->configuration, &subject, &member->policy->rungs[i], &facts);
     }
     int chosen = ladder_rung_to_carry_out(member->policy, crossed);
     if (chosen >= 0)
@@ -179,10 +167,11 @@ static void on_known_lost(const struct member *member, const char *reason, void 
     const struct policy *policy = policy_of(manager, member->name, member->uuid);
     const struct rung *rung = policy ? policy_rung_by_kind(policy, CONDITION_LOST) : NULL;
     struct subject subject = subject_of_member(member);
-    announce_lost(manager->journal, &subject, rung, reason);
+    struct event_fields facts;
+    announce_lost(manager->journal, &subject, rung, reason, &facts);
     if (!rung)
         return;
-    refuse_hooks(manager, &subject, rung);
+    hooks_run(&manager->hooks, &manager->configuration, &subject, rung, &facts);
     if (rung_changing_action(rung))
         carry_out(manager, member, policy, rung);
 }
@@ -570,6 +559,7 @@ static void take_configuration(struct manager *manager, struct configuration *co
         climb_anew(&manager->herd);
     configuration_done(&old);
     manager->errands.dry_run = manager->options->dry_run || manager->configuration.dry_run;
+    manager->hooks.dry_run = manager->errands.dry_run;
     errands_review(&manager->errands, review_intent, manager);
 }
 
@@ -670,6 +660,13 @@ static int set_up(struct manager *manager)
         .user = manager,
     };
     manager->autopsies = (struct autopsies){.event = manager->event, .tell = on_known_lost, .user = manager};
+    manager->hooks = (struct hooks){
+        .event = manager->event,
+        .journal = manager->journal,
+        .dry_run = manager->errands.dry_run,
+        .failed = on_stalled,
+        .user = manager,
+    };
     manager->watchdog_usec = notify_watchdog_usec();
     library_journal = manager->journal;
     kernel_open(log_library);
@@ -680,6 +677,7 @@ static int set_up(struct manager *manager)
 static void tear_down(struct manager *manager)
 {
     autopsies_done(&manager->autopsies);
+    hooks_done(&manager->hooks);
     errands_done(&manager->errands);
     herd_done(&manager->herd);
     observation_done(&manager->seen);

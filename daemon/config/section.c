@@ -1,6 +1,7 @@
 #include "section.h"
 
 #include "cowherd/grammar.h"
+#include "cowherd/words.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,8 +186,16 @@ static int set_extend_from(void *target, const char *value, const char **ret_err
 static int set_command(void *target, const char *value, const char **ret_error)
 {
     struct hook *hook = target;
+    char **words;
+    size_t n_words;
+    int r = words_split(value, &words, &n_words, ret_error);
 
-    return replace_path(&hook->command, value, ret_error);
+    if (r < 0)
+        return r;
+    r = n_words > 0 && words[0][0] == '/' ? replace(&hook->command, value)
+                                          : refuse(ret_error, "an absolute path is expected");
+    free(words);
+    return r;
 }
 
 static const struct section_key keys_of_daemon[] = {

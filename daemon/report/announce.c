@@ -21,15 +21,14 @@ struct subject subject_of_intent(const struct intent *intent)
     return (struct subject){.name = intent->name, .uuid = intent->uuid, .role = intent->role};
 }
 
-/* Fills in the sentence and sends. */
-__attribute__((format(printf, 4, 5))) static void say(struct journal *journal, struct event *event,
-                                                      const struct subject *subject, const char *format, ...)
+/* Fills in the sentence, sends, and hands out the facts where they are wanted. */
+__attribute__((format(printf, 5, 0))) static void vsay(struct journal *journal, struct event *event,
+                                                       const struct subject *subject,
+                                                       struct event_fields *ret_facts, const char *format,
+                                                       va_list arguments)
 {
     char sentence[EVENT_SENTENCE_MAX];
-    va_list arguments;
-    va_start(arguments, format);
     vsnprintf(sentence, sizeof(sentence), format, arguments);
-    va_end(arguments);
     event->sentence = sentence;
     if (subject) {
         event->snapshot = subject->name;
@@ -39,6 +38,28 @@ __attribute__((format(printf, 4, 5))) static void say(struct journal *journal, s
         event->sample = subject->sample;
     }
     journal_event(journal, event);
+    if (ret_facts)
+        event_fields_make(event, ret_facts);
+}
+
+__attribute__((format(printf, 4, 5))) static void say(struct journal *journal, struct event *event,
+                                                      const struct subject *subject, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsay(journal, event, subject, NULL, format, arguments);
+    va_end(arguments);
+}
+
+__attribute__((format(printf, 5, 6))) static void say_facts(struct journal *journal, struct event *event,
+                                                            const struct subject *subject,
+                                                            struct event_fields *ret_facts,
+                                                            const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsay(journal, event, subject, ret_facts, format, arguments);
+    va_end(arguments);
 }
 
 #define FULLNESS_MAX 256
@@ -115,7 +136,8 @@ void announce_gone(struct journal *journal, const struct member *member)
         event_text_name(member->name, name));
 }
 
-void announce_rung(struct journal *journal, const struct subject *subject, const struct rung *rung)
+void announce_rung(struct journal *journal, const struct subject *subject, const struct rung *rung,
+                   struct event_fields *ret_facts)
 {
     char name[EVENT_NAME_MAX], fullness[FULLNESS_MAX];
     const struct action *action = rung_changing_action(rung);
@@ -126,16 +148,17 @@ void announce_rung(struct journal *journal, const struct subject *subject, const
         .action = action ? action->text : rung->actions[0].text,
     };
     if (rung->condition.kind == CONDITION_STALLED)
-        say(journal, &event, subject, "What is to save %s does not come forward (%s): %s.",
-            event_text_name(subject->name, name), describe_fullness(subject, fullness), rung->text);
+        say_facts(journal, &event, subject, ret_facts, "What is to save %s does not come forward (%s): %s.",
+                  event_text_name(subject->name, name), describe_fullness(subject, fullness), rung->text);
     else
-        say(journal, &event, subject, "The store of %s is %s: %s. When it is full, %s is lost.",
-            event_text_name(subject->name, name), describe_fullness(subject, fullness), rung->text,
-            stake(subject->role));
+        say_facts(journal, &event, subject, ret_facts,
+                  "The store of %s is %s: %s. When it is full, %s is lost.",
+                  event_text_name(subject->name, name), describe_fullness(subject, fullness), rung->text,
+                  stake(subject->role));
 }
 
 void announce_lost(struct journal *journal, const struct subject *subject, const struct rung *rung,
-                   const char *reason)
+                   const char *reason, struct event_fields *ret_facts)
 {
     char name[EVENT_NAME_MAX];
     struct event event = {
@@ -144,8 +167,8 @@ void announce_lost(struct journal *journal, const struct subject *subject, const
         .rung = rung ? rung->text : NULL,
         .result = reason,
     };
-    say(journal, &event, subject, "Snapshot %s is lost, and with it %s: %s.",
-        event_text_name(subject->name, name), stake(subject->role), reason);
+    say_facts(journal, &event, subject, ret_facts, "Snapshot %s is lost, and with it %s: %s.",
+              event_text_name(subject->name, name), stake(subject->role), reason);
 }
 
 static struct event stage_event(enum event_kind kind, int priority, const struct stage *stage)
@@ -209,6 +232,50 @@ void announce_deferred(struct journal *journal, const struct subject *subject, c
     struct event event = stage_event(EVENT_DEFERRED, LOG_WARNING, stage);
     say(journal, &event, subject, "The %s of %s must wait: %s. It follows by itself as soon as it can.",
         stage->action, event_text_name(subject->name, name), stage->result);
+}
+
+void announce_hook_start(struct journal *journal, const struct subject *subject, const char *hook,
+                         const struct stage *stage)
+{
+    char name[EVENT_NAME_MAX], fullness[FULLNESS_MAX];
+    struct event event = stage_event(EVENT_ACTION_START, LOG_NOTICE, stage);
+    if (stage->dry_run)
+        event.result = "dry-run";
+    say(journal, &event, subject, "%s the hook %s for %s, %s%s.",
+        stage->dry_run ? "Would now run" : "Running", hook, event_text_name(subject->name, name),
+        describe_fullness(subject, fullness),
+        stage->dry_run ? "; nothing is run, for this is a dry run" : "");
+}
+
+/* What a hook wrote, as one line: its beginning, or, of what went well, its last line. */
+static const char *one_line(const char *result, bool last, char text[static EVENT_NAME_MAX])
+{
+    char line[EVENT_RESULT_MAX];
+    const char *newline = last ? strrchr(result, '\n') : NULL;
+    snprintf(line, sizeof(line), "%s", newline ? newline + 1 : result);
+    for (char *at = line; *at; at++)
+        if (*at == '\n')
+            *at = ' ';
+    return event_text_name(line, text);
+}
+
+void announce_hook_done(struct journal *journal, const struct subject *subject, const char *hook,
+                        const struct stage *stage)
+{
+    char name[EVENT_NAME_MAX], took[EVENT_TEXT_MAX], line[EVENT_NAME_MAX];
+    struct event event = stage_event(EVENT_ACTION_DONE, LOG_NOTICE, stage);
+    say(journal, &event, subject, "The hook %s of %s has run, after %s: %s.", hook,
+        event_text_name(subject->name, name), event_text_time(stage->took_usec, took),
+        one_line(stage->result, true, line));
+}
+
+void announce_hook_failed(struct journal *journal, const struct subject *subject, const char *hook,
+                          const struct stage *stage)
+{
+    char name[EVENT_NAME_MAX], line[EVENT_NAME_MAX];
+    struct event event = stage_event(EVENT_ACTION_FAILED, LOG_ERR, stage);
+    say(journal, &event, subject, "The hook %s of %s failed: %s.", hook, event_text_name(subject->name, name),
+        one_line(stage->result, false, line));
 }
 
 void announce_config(struct journal *journal, int priority, const char *result, const char *sentence)

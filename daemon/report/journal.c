@@ -1,8 +1,7 @@
 #include "cowherd/journal.h"
-#include "cowherd/fill_rate.h"
+#include "cowherd/event_fields.h"
 #include "journal_private.h"
 #include <errno.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
@@ -28,28 +27,11 @@
 /* A line to a pipe is not mixed with other writers' up to this size. */
 #define LINE_BYTES_MAX PIPE_BUF
 
-#define FIELDS_MAX       15 /* of an event; SYSLOG_IDENTIFIER is the journal's and added when sending */
-#define FIELD_OTHERS_MAX 48 /* bytes of a name, "=" and a value that is no text: 43 at most */
-#define TEXT_FIELDS      5  /* snapshot, uuid, rung, action, result */
-#define DRAFT_BYTES_MAX  (FIELDS_MAX * FIELD_OTHERS_MAX + TEXT_FIELDS * EVENT_RESULT_MAX + EVENT_SENTENCE_MAX)
-
-/* Fields are "NAME=value" one behind another without separators; this says where each ends. */
-struct fields {
-    uint16_t n;
-    uint16_t sizes[FIELDS_MAX];
-    uint16_t bytes; /* of all */
-};
-
-struct draft {
-    struct fields fields;
-    char text[DRAFT_BYTES_MAX];
-};
-
 /* An entry that waits: one small block, nothing in it points anywhere else. */
 struct entry {
     struct entry *next;
     unsigned long dropped_before; /* entries dropped between the one before it and this one */
-    struct fields fields;
+    struct field_sizes sizes;
     char text[];
 };
 
@@ -66,71 +48,6 @@ struct journal {
     unsigned long dropped_untold; /* since the last entry that was queued */
     bool closing;
 };
-
-/* --- an event as fields --- */
-
-static void draft_add(struct draft *draft, const char *name, const char *value, size_t value_max)
-{
-    if (!value || value[0] == '\0')
-        return;
-
-    struct fields *fields = &draft->fields;
-    size_t n_name = strlen(name), n_value = event_text_cut(value, value_max - 1);
-    char *text = draft->text + fields->bytes;
-    memcpy(text, name, n_name);
-    text[n_name] = '=';
-    memcpy(text + n_name + 1, value, n_value);
-    fields->sizes[fields->n] = (uint16_t)(n_name + 1 + n_value);
-    fields->bytes = (uint16_t)(fields->bytes + fields->sizes[fields->n]);
-    fields->n++;
-}
-
-static void draft_add_number(struct draft *draft, const char *name, uint64_t value)
-{
-    char text[24];
-
-    snprintf(text, sizeof text, "%" PRIu64, value);
-    draft_add(draft, name, text, sizeof text);
-}
-
-static void draft_add_sample(struct draft *draft, const struct sample *sample)
-{
-    char percent[EVENT_TEXT_MAX];
-
-    draft_add_number(draft, "COWHERD_USED_SECTORS", sample->used_sectors);
-    draft_add_number(draft, "COWHERD_TOTAL_SECTORS", sample->total_sectors);
-    draft_add(draft, "COWHERD_PERCENT", event_text_percent(sample, percent), sizeof percent);
-    draft_add_number(draft, "COWHERD_RATE", sample->rate_bytes_per_second);
-    if (sample->time_left_usec == TIME_UNKNOWN_USEC)
-        draft_add(draft, "COWHERD_SECONDS_LEFT", "infinity", sizeof "infinity");
-    else
-        draft_add_number(draft, "COWHERD_SECONDS_LEFT", sample->time_left_usec / 1000000);
-}
-
-static void draft_event(struct draft *draft, const struct event *event)
-{
-    draft->fields = (struct fields){0};
-    draft_add_number(draft, "PRIORITY", LOG_PRI((unsigned)event->priority));
-    draft_add(draft, "COWHERD_EVENT", event_kind_name(event->kind), FIELD_OTHERS_MAX);
-    draft_add(draft, "COWHERD_SNAPSHOT", event->snapshot, EVENT_RESULT_MAX);
-    draft_add(draft, "COWHERD_UUID", event->uuid, EVENT_RESULT_MAX);
-    if (event->role != ROLE_UNSET)
-        draft_add(draft, "COWHERD_ROLE", role_name(event->role), FIELD_OTHERS_MAX);
-    if (event->has_sample)
-        draft_add_sample(draft, &event->sample);
-    draft_add(draft, "COWHERD_RUNG", event->rung, EVENT_RESULT_MAX);
-    draft_add(draft, "COWHERD_ACTION", event->action, EVENT_RESULT_MAX);
-    draft_add(draft, "COWHERD_RESULT", event->result, EVENT_RESULT_MAX);
-    draft_add(draft, "MESSAGE_ID", event_kind_message_id(event->kind), FIELD_OTHERS_MAX);
-    draft_add(draft, "MESSAGE", event->sentence, EVENT_SENTENCE_MAX);
-}
-
-static void draft_message(struct draft *draft, int priority, const char *message)
-{
-    draft->fields = (struct fields){0};
-    draft_add_number(draft, "PRIORITY", LOG_PRI((unsigned)priority));
-    draft_add(draft, "MESSAGE", message, EVENT_SENTENCE_MAX);
-}
 
 /* --- fields as a line --- */
 
@@ -190,7 +107,7 @@ static bool line_add_field(struct line *line, const char *field, size_t size)
     if (is_plain(value, n_value))
         return line_add(line, field, size);
 
-    char opening[FIELD_OTHERS_MAX];
+    char opening[EVENT_FIELD_OTHERS_MAX];
     memcpy(opening, field, n_name);
     opening[n_name] = '"';
     if (!line_add(line, opening, n_name + 1))
@@ -202,7 +119,7 @@ static bool line_add_field(struct line *line, const char *field, size_t size)
     return bytes > 0;
 }
 
-static size_t fields_line(const struct fields *fields, const char *text, char *buffer, size_t size)
+static size_t fields_line(const struct field_sizes *fields, const char *text, char *buffer, size_t size)
 {
     struct line line = {.text = buffer, .size = size};
     bool room = true;
@@ -223,10 +140,10 @@ static size_t fields_line(const struct fields *fields, const char *text, char *b
 
 size_t journal_event_line(const struct event *event, char *buffer, size_t size)
 {
-    struct draft draft;
+    struct event_fields fields;
 
-    draft_event(&draft, event);
-    return fields_line(&draft.fields, draft.text, buffer, size);
+    event_fields_make(event, &fields);
+    return fields_line(&fields.sizes, fields.text, buffer, size);
 }
 
 /* --- the outlet --- */
@@ -256,7 +173,7 @@ struct journal_outlet journal_outlet_for(int fd, const char *journal_stream)
     return outlet;
 }
 
-static void write_line(const struct journal *journal, const struct fields *fields, const char *text)
+static void write_line(const struct journal *journal, const struct field_sizes *fields, const char *text)
 {
     char line[LINE_BYTES_MAX];
 
@@ -265,9 +182,9 @@ static void write_line(const struct journal *journal, const struct fields *field
         return; /* nobody is left to be told */
 }
 
-static void deliver(const struct journal *journal, const struct fields *fields, const char *text)
+static void deliver(const struct journal *journal, const struct field_sizes *fields, const char *text)
 {
-    struct iovec vector[FIELDS_MAX + 1];
+    struct iovec vector[EVENT_FIELDS_MAX + 1];
     const char *at = text;
 
     for (uint16_t i = 0; i < fields->n; i++) {
@@ -312,13 +229,13 @@ static bool take(struct journal *journal, struct entry **ret_entry, unsigned lon
 
 static void tell_dropped(const struct journal *journal, unsigned long dropped)
 {
-    struct draft draft;
+    struct event_fields fields;
     char message[96];
 
     snprintf(message, sizeof message, "%lu log entries were dropped because the journal did not take them",
              dropped);
-    draft_message(&draft, LOG_WARNING, message);
-    deliver(journal, &draft.fields, draft.text);
+    event_fields_make_message(LOG_WARNING, message, &fields);
+    deliver(journal, &fields.sizes, fields.text);
 }
 
 static void *send_entries(void *argument)
@@ -331,7 +248,7 @@ static void *send_entries(void *argument)
         if (dropped > 0)
             tell_dropped(journal, dropped);
         if (entry)
-            deliver(journal, &entry->fields, entry->text);
+            deliver(journal, &entry->sizes, entry->text);
         free(entry);
     }
     return NULL;
@@ -403,15 +320,15 @@ int journal_open(const char *program, struct journal **ret_journal)
 
 /* --- the loop's side --- */
 
-static struct entry *entry_new(const struct draft *draft)
+static struct entry *entry_new(const struct event_fields *fields)
 {
-    struct entry *entry = malloc(sizeof *entry + draft->fields.bytes);
+    struct entry *entry = malloc(sizeof *entry + fields->sizes.bytes);
 
     if (!entry)
         return NULL;
     entry->next = NULL;
-    entry->fields = draft->fields;
-    memcpy(entry->text, draft->text, draft->fields.bytes);
+    entry->sizes = fields->sizes;
+    memcpy(entry->text, fields->text, fields->sizes.bytes);
     return entry;
 }
 
@@ -439,23 +356,23 @@ static void queue(struct journal *journal, struct entry *entry)
 
 void journal_event(struct journal *journal, const struct event *event)
 {
-    struct draft draft;
+    struct event_fields fields;
 
-    draft_event(&draft, event);
-    queue(journal, entry_new(&draft));
+    event_fields_make(event, &fields);
+    queue(journal, entry_new(&fields));
 }
 
 void journal_message(struct journal *journal, int priority, const char *format, ...)
 {
-    char message[EVENT_SENTENCE_MAX + 1]; /* one more, so that the draft sees a cut and mends it */
-    struct draft draft;
+    char message[EVENT_SENTENCE_MAX + 1]; /* one more, so that the fields see a cut and mends it */
+    struct event_fields fields;
     va_list arguments;
 
     va_start(arguments, format);
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
-    draft_message(&draft, priority, message);
-    queue(journal, entry_new(&draft));
+    event_fields_make_message(priority, message, &fields);
+    queue(journal, entry_new(&fields));
 }
 
 unsigned long journal_dropped(struct journal *journal)

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "cowherd/event_fields.h"
 #include "cowherd/herd.h"
 #include "cowherd/journal.h"
 #include "cowherd/pursuit.h"
@@ -26,12 +27,13 @@ void announce_renamed(struct journal *journal, const struct member *member);
 void announce_role(struct journal *journal, const struct member *member);
 void announce_gone(struct journal *journal, const struct member *member);
 
-/* A rung that was climbed, with the priority of its alert. */
-void announce_rung(struct journal *journal, const struct subject *subject, const struct rung *rung);
+/* A rung that was climbed, with the priority of its alert. The facts are for its hooks. */
+void announce_rung(struct journal *journal, const struct subject *subject, const struct rung *rung,
+                   struct event_fields *ret_facts);
 
 /* A lost snapshot: why, and what is lost by it. rung: its `on lost` one, or NULL. */
 void announce_lost(struct journal *journal, const struct subject *subject, const struct rung *rung,
-                   const char *reason);
+                   const char *reason, struct event_fields *ret_facts);
 
 /* The stages of an action. result: the reason, or NULL; all in the words of the plan. */
 struct stage {
@@ -47,6 +49,14 @@ void announce_start(struct journal *journal, const struct subject *subject, cons
 void announce_done(struct journal *journal, const struct subject *subject, const struct stage *stage);
 void announce_failed(struct journal *journal, const struct subject *subject, const struct stage *stage);
 void announce_deferred(struct journal *journal, const struct subject *subject, const struct stage *stage);
+
+/* The same of a hook. result: what it wrote, or why it failed. */
+void announce_hook_start(struct journal *journal, const struct subject *subject, const char *hook,
+                         const struct stage *stage);
+void announce_hook_done(struct journal *journal, const struct subject *subject, const char *hook,
+                        const struct stage *stage);
+void announce_hook_failed(struct journal *journal, const struct subject *subject, const char *hook,
+                          const struct stage *stage);
 
 /* The configuration: taken, or refused with one message (FILE:LINE: text). */
 void announce_config(struct journal *journal, int priority, const char *result, const char *sentence);

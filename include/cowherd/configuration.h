@@ -25,7 +25,7 @@
 
 struct hook {
     char *name;
-    char *command; /* as written; split into words without a shell */
+    char *command; /* as written: one or more words (words.h), the first an absolute path */
     char *file;
     unsigned line;
 };
@@ -74,6 +74,10 @@ int configuration_default(struct configuration *ret_configuration);
  * messages say all of them) or -ENOMEM. Messages (warnings too) are appended in either case. */
 int configuration_read(const struct config_places *places, struct configuration *ret_configuration,
                        struct config_messages *messages);
+
+/* Warns of hooks whose program is not there or cannot be run. Reads the disk; for --check, not for the daemon,
+ * whose sandbox does not see what a hook will. Returns 0 or -ENOMEM. */
+int configuration_check_hooks(const struct configuration *configuration, struct config_messages *messages);
 
 /* Free what they own and leave it empty. */
 void hook_done(struct hook *hook);

@@ -1,0 +1,66 @@
+#include "cowherd/hook.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+/* In a session of its own, not this child's child to be killed with it: nobody waits for its process. */
+static int spawn(int socket_fd)
+{
+    pid_t pid = fork();
+    if (pid != 0)
+        return pid < 0 ? -errno : 0;
+    int null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    setsid();
+    if (dup2(socket_fd, STDIN_FILENO) >= 0 && null_fd >= 0 && dup2(null_fd, STDOUT_FILENO) >= 0)
+        execl(COWHERD_HOOK_PROGRAM, COWHERD_HOOK_PROGRAM, NULL);
+    _exit(127);
+}
+
+static int start(const struct hook_task *task, int socket_fd, char *ret_message, size_t message_max)
+{
+    if (sd_booted() > 0)
+        return hook_unit_start(task, socket_fd, ret_message, message_max);
+    int r = spawn(socket_fd);
+    if (r < 0)
+        snprintf(ret_message, message_max, "no process can be started for it: %s", strerror(-r));
+    return r;
+}
+
+/* The order is in the socket before anybody reads it. */
+static int hand_over(const struct hook_task *task, int *ret_fd, char *ret_message, size_t message_max)
+{
+    int fds[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0 ||
+        send(fds[0], task->block, task->block_size, MSG_NOSIGNAL) < 0) {
+        int error = errno;
+        snprintf(ret_message, message_max, "no socket for it: %s", strerror(error));
+        return -error;
+    }
+    int r = start(task, fds[1], ret_message, message_max);
+    close(fds[1]);
+    *ret_fd = fds[0];
+    return r;
+}
+
+void hook_run(const void *argument, int result_fd)
+{
+    const struct hook_task *task = argument;
+    struct hook_outcome outcome = {.version = HOOK_OUTCOME_VERSION, .end = HOOK_REFUSED}, received;
+    int fd;
+    if (access(COWHERD_HOOK_PROGRAM, X_OK) < 0)
+        snprintf(outcome.output, sizeof(outcome.output), "%s: %s", COWHERD_HOOK_PROGRAM, strerror(errno));
+    else if (hand_over(task, &fd, outcome.output, sizeof(outcome.output)) >= 0) {
+        outcome.end = HOOK_NO_WORD;
+        if (recv(fd, &received, sizeof(received), 0) == sizeof(received) &&
+            received.version == HOOK_OUTCOME_VERSION && received.n_output <= HOOK_OUTPUT_MAX)
+            outcome = received;
+    }
+    if (outcome.end == HOOK_REFUSED)
+        outcome.n_output = (uint32_t)strnlen(outcome.output, sizeof(outcome.output));
+    if (write(result_fd, &outcome, sizeof(outcome)) != sizeof(outcome))
+        _exit(1);
+}
