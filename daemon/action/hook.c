@@ -50,7 +50,7 @@ void hook_run(const void *argument, int result_fd)
 {
     const struct hook_task *task = argument;
     struct hook_outcome outcome = {.version = HOOK_OUTCOME_VERSION, .end = HOOK_REFUSED}, received;
-    int fd;
+    int fd = -1;
     if (access(COWHERD_HOOK_PROGRAM, X_OK) < 0)
         snprintf(outcome.output, sizeof(outcome.output), "%s: %s", COWHERD_HOOK_PROGRAM, strerror(errno));
     else if (hand_over(task, &fd, outcome.output, sizeof(outcome.output)) >= 0) {

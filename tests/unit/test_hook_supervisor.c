@@ -160,5 +160,6 @@ int main(void)
         cmocka_unit_test(test_who_ignores_term_is_killed),
         cmocka_unit_test(test_who_holds_the_output_open_does_not_hold_it_up),
     };
+    close_range(STDERR_FILENO + 1, ~0U, 0); /* what the tests were started with is not theirs */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
