@@ -24,18 +24,19 @@ static void set_up(void)
 
 static void tell(const struct hook_order *order, const struct hook_outcome *outcome)
 {
+    static const char *const ends[] = {
+        [HOOK_EXITED] = "exit code ",
+        [HOOK_KILLED] = "killed by signal ",
+        [HOOK_OVERDUE] = "it took too long and was stopped",
+        [HOOK_NOT_STARTED] = "it cannot be run, error ",
+    };
+    char number[16] = "";
     if (send(STDIN_FILENO, outcome, sizeof(*outcome), MSG_NOSIGNAL) == sizeof(*outcome))
         return;
-    static const char *const ends[] = {
-        [HOOK_EXITED] = "exit code",
-        [HOOK_KILLED] = "killed by signal",
-        [HOOK_OVERDUE] = "took too long and was stopped",
-        [HOOK_NOT_STARTED] = "cannot be run: error",
-        [HOOK_REFUSED] = "not run",
-        [HOOK_NO_WORD] = "not run",
-    };
-    fprintf(stderr, "The hook %s has ended after cowherd: %s %d\n%.*s\n", order->arguments[0],
-            ends[outcome->end], (int)outcome->number, (int)outcome->n_output, outcome->output);
+    if (outcome->end != HOOK_OVERDUE)
+        snprintf(number, sizeof(number), "%d", (int)outcome->number);
+    fprintf(stderr, "The hook %s has ended after cowherd: %s%s\n%.*s\n", order->arguments[0],
+            ends[outcome->end], number, (int)outcome->n_output, outcome->output);
 }
 
 int main(void)

@@ -41,6 +41,8 @@ static int hand_over(const struct hook_task *task, int *ret_fd, char *ret_messag
         return -error;
     }
     int r = start(task, fds[1], ret_message, message_max);
+    if (r < 0)
+        recv(fds[1], NULL, 0, MSG_DONTWAIT); /* taken back: a systemd that is only late finds no order */
     close(fds[1]);
     *ret_fd = fds[0];
     return r;

@@ -212,7 +212,7 @@ void hook_supervise(const struct hook_order *order, struct hook_outcome *ret_out
     __attribute__((cleanup(close_fd))) int output_fd = -1;
     __attribute__((cleanup(close_fd))) int pid_fd = -1;
     struct run run = {.pid_fd = -1, .output_fd = -1, .outcome = ret_outcome};
-    *ret_outcome = (struct hook_outcome){.version = HOOK_OUTCOME_VERSION, .end = HOOK_NO_WORD};
+    *ret_outcome = (struct hook_outcome){.version = HOOK_OUTCOME_VERSION, .end = HOOK_EXITED};
     int error = start(order, &run);
     if (error != 0) {
         ret_outcome->end = HOOK_NOT_STARTED;

@@ -320,7 +320,7 @@ static void test_shipped_examples(void **state)
     assert_int_equal(configuration.policies[2].n_rungs, 7);
     assert_int_equal(configuration.policies[2].extend_limit_bytes, 8 * GIB);
     assert_string_equal(configuration.policies[2].extend_from, "/dev/sdb2");
-    assert_int_equal(configuration.n_hooks, 1);
+    assert_int_equal(configuration.n_hooks, 3);
     assert_string_equal(configuration.hooks[0].command, "/usr/libexec/page-oncall --reason cow");
     configuration_done(&configuration);
     for (size_t i = 0; i < 3; i++)
@@ -829,6 +829,12 @@ static void test_bad_snapshot_values(void **state)
            "f:2: \"command = page\": an absolute path is expected\nf:4: \"command =\": an absolute path is "
            "expected\n"
            "f:5: [hook c] has no command\n");
+    refuse("[hook a]\ncommand = /a \"b ; c\"\n[hook b]\ncommand = '/b\n[hook c]\ncommand = /c \\\n"
+           "[hook d]\ncommand = '' /d\n",
+           "f:2: \"command = /a \"b\": a quote is not closed (a comment begins at a blank and \";\")\n"
+           "f:4: \"command = '/b\": a quote is not closed (a comment begins at a blank and \";\")\n"
+           "f:6: \"command = /c \\\": nothing follows the backslash\n"
+           "f:8: \"command = '' /d\": an absolute path is expected\n");
 }
 
 static void test_hysteresis_bounds(void **state)

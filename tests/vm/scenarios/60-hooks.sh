@@ -225,7 +225,7 @@ says() { entries SYSLOG_IDENTIFIER=cowherd-hook | jq -r .MESSAGE | grep -qF "$1"
 by_hand() {
     local pid
     rm -f $SAID/overdue* $SAID/facts*
-    dmsetup remove facts overdue
+    dmsetup remove facts facts-store overdue overdue-store
     make_live facts /dev/ram3 /dev/ram4 "$STORE"
     STORE_OFFSET=$STORE make_live overdue /dev/ram3 /dev/ram4 "$STORE"
     # shellcheck disable=SC2016 # the inner shell's
@@ -249,7 +249,7 @@ not_asleep() { ! pgrep -fx 'sleep 123451' >/dev/null; }
 
 dry() {
     rm -f $SAID/facts*
-    dmsetup remove facts
+    dmsetup remove facts facts-store
     config <<END
 [daemon]
 dry-run = yes
@@ -288,7 +288,7 @@ shipped_are_safe() {
     local name output
     name=$'a\nBcc: evil@example.org\n\n.\n"\\ $(touch hooks.canary)\x01\xff\xc3\xa4'
     COWHERD_EVENT=rung COWHERD_SNAPSHOT=$name /usr/libexec/cowherd/hooks/mail root
-    check_eq "mail: no header of a name's" "$(sed '/^$/,$d' $SAID/sendmail.input | grep -c '^Bcc')" 0
+    check_not "mail: no header of a name's" grep -q '^Bcc' <(sed '/^$/,$d' $SAID/sendmail.input)
     COWHERD_EVENT=rung COWHERD_SNAPSHOT=$name /usr/libexec/cowherd/hooks/webhook http://localhost
     output=$(jq -r .snapshot $SAID/curl.input)
     check_eq "webhook: the name, in JSON" "$output" "${name/$'\xff'/$'\xef\xbf\xbd'}"
@@ -298,8 +298,8 @@ shipped_are_safe() {
 bad_quote() {
     printf '[hook a]\ncommand = /bin/true "a\n' >/run/hooks.conf
     attempt cowherd --check --config /run/hooks.conf
-    check "an open quote is an error" grep -q '^/run/hooks.conf:2: .*a quote is not closed' <<<"$OUTPUT"
-    check_eq "of the configuration" "$EXIT_CODE" 1
+    check_eq "an open quote is an error" "$EXIT_CODE $(cut -d: -f1,2,4 <<<"$OUTPUT")" \
+        '1 /run/hooks.conf:2: a quote is not closed (a comment begins at a blank and ";")'
 }
 
 write_hooks() {
