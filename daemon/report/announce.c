@@ -247,7 +247,7 @@ void announce_hook_start(struct journal *journal, const struct subject *subject,
         stage->dry_run ? "; nothing is run, for this is a dry run" : "");
 }
 
-/* What a hook wrote, as one line: its beginning, or, of what went well, its last line. */
+/* What a hook wrote, as one line without its full stop: its beginning, or, of what went well, its last line. */
 static const char *one_line(const char *result, bool last, char text[static EVENT_NAME_MAX])
 {
     char line[EVENT_RESULT_MAX];
@@ -256,6 +256,9 @@ static const char *one_line(const char *result, bool last, char text[static EVEN
     for (char *at = line; *at; at++)
         if (*at == '\n')
             *at = ' ';
+    size_t length = strlen(line);
+    if (length > 0 && line[length - 1] == '.')
+        line[length - 1] = '\0';
     return event_text_name(line, text);
 }
 

@@ -176,6 +176,18 @@ missing() {
         <<<"$OUTPUT")" "0 1"
 }
 
+# Without the program that runs hooks.
+helpless() {
+    local json
+    mv /usr/libexec/cowherd-hook /usr/libexec/cowherd-hook.away
+    snapshot helpless
+    climb helpless
+    json=$(failed_entry helpless record)
+    mv /usr/libexec/cowherd-hook.away /usr/libexec/cowherd-hook
+    check_eq "no hook is run in the sandbox instead" "$(result "$json")" \
+        "not run: /usr/libexec/cowherd-hook: No such file or directory"
+}
+
 # ---- loss
 
 lost() {
@@ -423,6 +435,7 @@ event 10 COWHERD_EVENT=config COWHERD_RESULT=taken >/dev/null
 queued
 failing
 missing
+helpless
 lost
 floods
 shipped
