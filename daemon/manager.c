@@ -105,7 +105,7 @@ static void carry_out(struct manager *manager, const struct member *member, cons
                       const struct rung *rung)
 {
     const struct action *action = rung_changing_action(rung);
-    const char *impossible = decision_why_impossible(member, action);
+    const char *impossible = decision_why_impossible(member);
     if (impossible) {
         struct subject subject = subject_of_member(member);
         struct stage stage = {.action = action->text, .rung = rung->text, .result = impossible};
@@ -321,6 +321,17 @@ static bool look_at_member(struct manager *manager, struct member *member)
     return stale;
 }
 
+/* An action that is tried again is not put off for longer than its store allows. */
+static void hurry_errands(struct manager *manager)
+{
+    for (size_t i = 0; i < manager->herd.n_members; i++) {
+        const struct member *member = manager->herd.members[i];
+        struct errand *errand = errand_of(manager, member);
+        if (errand && member->has_sample)
+            pursuit_hurry(&errand->pursuit, member->sample.time_left_usec, now_usec());
+    }
+}
+
 static bool look_at_due_members(struct manager *manager)
 {
     bool stale = false;
@@ -465,6 +476,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *user)
         return 0;
     }
     bool stale = look_at_due_members(manager);
+    hurry_errands(manager);
     stale = look_at_due_errands(manager) || stale;
     if (stale || now_usec() >= manager->look_usec)
         look(manager);

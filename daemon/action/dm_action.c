@@ -2,6 +2,7 @@
 #include "cowherd/intent_file.h"
 #include "cowherd/kernel.h"
 #include "cowherd/store_device.h"
+#include "cowherd/store_growth.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -35,6 +36,7 @@ struct run {
     const char *state_directory;
     bool recorded;
     bool locked;
+    char why[GROWTH_REASON_MAX]; /* a step's own words for its failure, or empty */
     struct action_result result;
 };
 
@@ -154,6 +156,10 @@ static int carry_out(struct run *run, const struct step *step)
         return zero_store(run, true);
     case STEP_ZERO:
         return zero_store(run, false);
+    case STEP_GROW_TABLE:
+        return store_growth_load(&run->intent, run->state_directory, run->why);
+    case STEP_GROW_LOOP:
+        return store_growth_loop(&run->intent, run->why);
     case STEP_FORGET:
         return forget(run);
     }
@@ -168,8 +174,11 @@ static bool may_stall_io(enum step_kind kind)
 static void fail(struct run *run, const char *what, int error)
 {
     run->result.error = error;
-    snprintf(run->result.reason, sizeof(run->result.reason), "%s: %s%s%s", what, strerror(-error),
-             last_complaint[0] ? "; " : "", last_complaint);
+    if (run->why[0])
+        snprintf(run->result.reason, sizeof(run->result.reason), "%s", run->why);
+    else
+        snprintf(run->result.reason, sizeof(run->result.reason), "%s: %s%s%s", what, strerror(-error),
+                 last_complaint[0] ? "; " : "", last_complaint);
 }
 
 /* The store still holds what a merge would have emptied: somebody else took the snapshot away before it. */
@@ -192,7 +201,7 @@ static int take_step(struct run *run, const struct step *step)
         fail(run, "locking memory", r);
         return r;
     }
-    last_complaint[0] = '\0';
+    last_complaint[0] = run->why[0] = '\0';
     r = carry_out(run, step);
     if (r == -ENOTEMPTY && step->kind == STEP_ZERO_MERGED)
         r = abandon_unmerged(run);

@@ -302,6 +302,8 @@ void errands_review(struct errands *errands, void (*review)(struct intent *inten
     for (size_t i = 0; i < errands->n_items; i++) {
         struct errand *errand = errands->items[i];
         review(&errand->pursuit.intent, user);
+        if (errand->pursuit.phase == PURSUIT_RETRYING)
+            errand->pursuit.next_usec = 0; /* what it failed for may be allowed now */
         if (errand->has_successor)
             review(&errand->successor, user);
         errand->has_successor = errand->has_successor && !errand->successor.cancelled;

@@ -3,10 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *decision_why_impossible(const struct member *member, const struct action *action)
+const char *decision_why_impossible(const struct member *member)
 {
-    if (action->kind == ACTION_EXTEND)
-        return "extending is not yet possible";
     if (dm_uuid_is_lvm(member->uuid))
         return "an lvm snapshot can only be changed through lvm, which is not yet possible";
     if (!member->alone)
@@ -28,7 +26,27 @@ static uint32_t height_centipercent(const struct rung *rung, const struct sample
     return sample_used_centipercent(&height);
 }
 
-uint64_t decision_grow_to_sectors(const struct member *member, const struct action *action)
+/* What the store must have to never fill; UINT64_MAX where that is not representable. */
+static uint64_t enough_sectors(const struct member *member)
+{
+    struct exception_store store = {
+        .chunk_sectors = member->target.chunk_sectors,
+        .persistent = member->target.store_type != STORE_TRANSIENT,
+    };
+    uint64_t length = member->target.length_sectors, chunk = store.chunk_sectors, sectors;
+    if (chunk == 0 ||
+        __builtin_mul_overflow(exception_store_chunks_needed(&store, length / chunk + (length % chunk != 0)),
+                               chunk, &sectors))
+        return UINT64_MAX;
+    return sectors;
+}
+
+static uint64_t no_more_than(uint64_t grown, uint64_t most, uint64_t total)
+{
+    return most > total && most < grown ? most : grown;
+}
+
+static uint64_t grown_sectors(const struct member *member, const struct action *action)
 {
     uint64_t total = member->sample.total_sectors, chunk = member->target.chunk_sectors, more, grown;
     if (action->is_percent) /* both parts, for a total times a percentage may not fit */
@@ -39,6 +57,15 @@ uint64_t decision_grow_to_sectors(const struct member *member, const struct acti
     if (__builtin_add_overflow(more, short_of_chunk, &more) || __builtin_add_overflow(total, more, &grown))
         return UINT64_MAX;
     return grown;
+}
+
+uint64_t decision_grow_to_sectors(const struct member *member, const struct policy *policy,
+                                  const struct action *action)
+{
+    uint64_t total = member->sample.total_sectors, limit = policy->extend_limit_bytes / SECTOR_BYTES;
+    uint64_t chunk = member->target.chunk_sectors, grown = grown_sectors(member, action);
+    grown = no_more_than(grown, enough_sectors(member), total);
+    return no_more_than(grown, chunk ? limit - limit % chunk : limit, total);
 }
 
 static void take_settings(struct intent *intent, const struct policy *policy)
@@ -67,7 +94,8 @@ struct intent decision_intent(const struct member *member, const struct policy *
         .store_type = member->target.store_type,
         .origin_user = member->origin_user,
         .origin_user_disk_sequence = member->origin_user_disk_sequence,
-        .grow_to_sectors = action->kind == ACTION_EXTEND ? decision_grow_to_sectors(member, action) : 0,
+        .grow_to_sectors = action->kind == ACTION_EXTEND ? decision_grow_to_sectors(member, policy, action)
+                                                         : 0,
         .used_centipercent = height_centipercent(rung, &member->sample),
         .hysteresis_centipercent = policy->hysteresis_centipercent,
     };

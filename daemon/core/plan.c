@@ -15,6 +15,8 @@ const char *step_kind_name(enum step_kind kind)
         [STEP_ZERO_MERGED] = "zero merged store",
         [STEP_ZERO] = "zero store",
         [STEP_FORGET] = "forget",
+        [STEP_GROW_TABLE] = "load a longer table",
+        [STEP_GROW_LOOP] = "grow the backing file",
     };
     return names[kind];
 }
@@ -47,6 +49,8 @@ void plan_make(const struct intent *intent, const struct observation *seen, stru
     else if (scene.snapshot && dm_device_is_lvm(scene.snapshot))
         scene_decide(&plan, PLAN_REFUSE,
                      "lvm's snapshots can only be changed through lvm, which is not yet possible");
+    else if (intent->action == ACTION_EXTEND)
+        extend_plan(&scene);
     else if (intent->action == ACTION_DROP)
         drop_plan(&scene);
     else if (intent->role == ROLE_LIVE)

@@ -6,6 +6,7 @@
 void live_merge_plan(struct scene *scene);
 void rollback_plan(struct scene *scene);
 void drop_plan(struct scene *scene);
+void extend_plan(struct scene *scene);
 
 /* Whether a merge may be begun; decides where it may not. */
 bool merge_may_begin(struct scene *scene, const struct target *target);

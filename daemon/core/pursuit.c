@@ -29,21 +29,45 @@ static unsigned stall(struct pursuit *pursuit)
     return TELL_STALLED;
 }
 
-static uint64_t retry_usec(unsigned failures)
+static uint64_t retry_usec(unsigned failures, uint64_t max_usec)
 {
     uint64_t wait = PURSUIT_RETRY_MIN_USEC;
-    for (unsigned i = 1; i < failures && wait < PURSUIT_RETRY_MAX_USEC; i++)
+    for (unsigned i = 1; i < failures && wait < max_usec; i++)
         wait *= 2;
-    return wait < PURSUIT_RETRY_MAX_USEC ? wait : PURSUIT_RETRY_MAX_USEC;
+    return wait < max_usec ? wait : max_usec;
+}
+
+/* However often it is tried, one reason is told with a back-off of its own. */
+static unsigned tell_failure(struct pursuit *pursuit, bool same, uint64_t now_usec)
+{
+    if (same && now_usec < pursuit->tell_usec)
+        return 0;
+    pursuit->failures_told = same ? pursuit->failures_told + 1 : 1;
+    pursuit->tell_usec = now_usec + retry_usec(pursuit->failures_told, PURSUIT_RETRY_MAX_USEC);
+    return TELL_FAILED;
 }
 
 static unsigned fail(struct pursuit *pursuit, const char *reason, uint64_t now_usec)
 {
+    bool extends = pursuit->intent.action == ACTION_EXTEND;
+    bool same = extends && pursuit->failures > 0 && strcmp(pursuit->reason, reason) == 0;
     pursuit->failures++;
     pursuit->phase = PURSUIT_RETRYING;
-    pursuit->next_usec = now_usec + retry_usec(pursuit->failures);
+    pursuit->next_usec = now_usec + retry_usec(pursuit->failures, extends ? PURSUIT_EXTEND_RETRY_MAX_USEC
+                                                                          : PURSUIT_RETRY_MAX_USEC);
     snprintf(pursuit->reason, sizeof(pursuit->reason), "%s", reason);
-    return TELL_FAILED | stall(pursuit);
+    return tell_failure(pursuit, same, now_usec) | stall(pursuit);
+}
+
+void pursuit_hurry(struct pursuit *pursuit, uint64_t time_left_usec, uint64_t now_usec)
+{
+    uint64_t wait = time_left_usec / PURSUIT_EXTEND_TRIES_LEFT;
+    if (pursuit->phase != PURSUIT_RETRYING || pursuit->intent.action != ACTION_EXTEND)
+        return;
+    if (wait < PURSUIT_EXTEND_RETRY_MIN_USEC)
+        wait = PURSUIT_EXTEND_RETRY_MIN_USEC;
+    if (wait < PURSUIT_EXTEND_RETRY_MAX_USEC && now_usec + wait < pursuit->next_usec)
+        pursuit->next_usec = now_usec + wait;
 }
 
 /* Told once it has lasted (udev's blkid has a device open for a moment after everybody else), and again only

@@ -23,17 +23,31 @@ static int format_table(const struct target *target, char *text, size_t size)
     return n < 0 || (size_t)n >= size ? -EINVAL : 0;
 }
 
-int kernel_load(dev_t device, const struct target *table)
+static int add_target(struct dm_task *task, const struct target *target)
+{
+    char parameters[128];
+    int r = format_table(target, parameters, sizeof(parameters));
+    if (r < 0)
+        return r;
+    return dm_task_add_target(task, target->start_sectors, target->length_sectors,
+                              target_kind_name(target->kind), parameters)
+               ? 0
+               : -ENOMEM;
+}
+
+int kernel_load_table(dev_t device, const struct dm_table *table)
 {
     _cleanup_task_ struct dm_task *task = NULL;
-    char parameters[128];
-    int r = format_table(table, parameters, sizeof(parameters));
-    if (r < 0 || (r = task_create(DM_DEVICE_RELOAD, device, &task)) < 0)
-        return r;
-    if (!dm_task_add_target(task, table->start_sectors, table->length_sectors, target_kind_name(table->kind),
-                            parameters))
-        return -ENOMEM;
-    return task_run(task, NULL);
+    int r = task_create(DM_DEVICE_RELOAD, device, &task);
+    for (size_t i = 0; i < table->n_targets && r == 0; i++)
+        r = add_target(task, &table->targets[i]);
+    return r < 0 ? r : task_run(task, NULL);
+}
+
+int kernel_load(dev_t device, const struct target *target)
+{
+    struct target copy = *target;
+    return kernel_load_table(device, &(struct dm_table){.targets = &copy, .n_targets = 1});
 }
 
 int kernel_clear(dev_t device)

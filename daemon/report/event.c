@@ -1,4 +1,5 @@
 #include "cowherd/event.h"
+#include "cowherd/bytes_text.h"
 #include "cowherd/fill_rate.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -58,19 +59,7 @@ const char *event_text_percent(const struct sample *sample, char text[static EVE
 
 const char *event_text_bytes(uint64_t bytes, char text[static EVENT_TEXT_MAX])
 {
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-    unsigned unit = 0;
-
-    while (unit < 4 && bytes >> (10 * (unit + 1)) > 0)
-        unit++;
-    uint64_t whole = bytes >> (10 * unit);
-    /* Of a remainder below 2^40, so ten times it fits. */
-    uint64_t tenths = ((bytes - (whole << (10 * unit))) * 10) >> (10 * unit);
-    if (tenths > 0)
-        snprintf(text, EVENT_TEXT_MAX, "%" PRIu64 ".%" PRIu64 " %s", whole, tenths, units[unit]);
-    else
-        snprintf(text, EVENT_TEXT_MAX, "%" PRIu64 " %s", whole, units[unit]);
-    return text;
+    return bytes_text(bytes, text);
 }
 
 /* A second at least. */

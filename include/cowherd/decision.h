@@ -8,14 +8,16 @@
 #include "cowherd/intent.h"
 
 /* What no attempt would change, so that none is made: in words; or NULL, it may be tried. */
-const char *decision_why_impossible(const struct member *member, const struct action *action);
+const char *decision_why_impossible(const struct member *member);
 
 /* The intent of a rung whose action changes the device. */
 struct intent decision_intent(const struct member *member, const struct policy *policy,
                               const struct rung *rung, const char *boot_id);
 
-/* The size that an extension is to reach, in sectors: at least the amount more, whole chunks. */
-uint64_t decision_grow_to_sectors(const struct member *member, const struct action *action);
+/* The size that an extension is to reach, in sectors: at least the amount more, whole chunks; but where there is
+ * something to grow to at all no more than its limit allows, nor than the whole origin needs. */
+uint64_t decision_grow_to_sectors(const struct member *member, const struct policy *policy,
+                                  const struct action *action);
 
 /* A merge that somebody else began is finished only where the section has a merge rung. Whichever its role
  * was, the device that merges is the one that is left, as in a live merge. Returns whether it is to be

@@ -43,7 +43,8 @@ int kernel_cookie_create(uint32_t cookie);
 int kernel_cookie_release(uint32_t cookie, uint64_t wait_usec);
 
 /* The steps. cookie 0: do not involve udev. */
-int kernel_load(dev_t device, const struct target *table);
+int kernel_load(dev_t device, const struct target *target); /* a table of one target */
+int kernel_load_table(dev_t device, const struct dm_table *table);
 int kernel_clear(dev_t device);
 int kernel_suspend(dev_t device);
 int kernel_resume(dev_t device, uint32_t cookie);

@@ -15,6 +15,8 @@
  *   … taken back     D: load its own table; S: resume; D: clear
  *   drop, closed     S: remove; zero C
  *   drop, open       (backup, drop-open) S: load error, resume, deferred remove; zero C
+ *   extend, linear   C: load a longer table (growth.h), resume (one atomic swap)
+ *   extend, loop     C's backing file: allocate; C: take its new size
  *
  * S suspended with our table waiting in D is ours; any other suspension or waiting table is somebody else's,
  * and nothing is done beneath his hands.
@@ -35,12 +37,14 @@ enum step_kind {
     STEP_ZERO_MERGED,     /* the store's first 4 KiB, if no exception is left in it */
     STEP_ZERO,            /* the store's first 4 KiB */
     STEP_FORGET,          /* the recorded intent */
+    STEP_GROW_TABLE,      /* a longer table, made right then, into the store's inactive slot */
+    STEP_GROW_LOOP,       /* the store's backing file and the loop device over it */
 };
 
 /* "load", "resume", …: for messages. */
 const char *step_kind_name(enum step_kind kind);
 
-/* Whether a step shows in the tables; the plan behind one that does must be made anew. */
+/* Whether a step shows in tables or status; the plan behind one that does must be made anew. */
 bool step_kind_changes_tables(enum step_kind kind);
 
 struct step {
@@ -70,6 +74,9 @@ struct plan {
 
 /* What is left to do. The observation must be complete (every device of the machine). */
 void plan_make(const struct intent *intent, const struct observation *seen, struct plan *ret_plan);
+
+/* The size that an extension goes for: what is wanted, within its limit. */
+uint64_t plan_extend_goal_sectors(const struct intent *intent);
 
 /* The most chunks of a sibling's store that merging a snapshot can cost it: every merged chunk that it has
  * not copied yet. Both chunk sizes in sectors; never more than the origin has chunks. */

@@ -15,6 +15,12 @@
 #define PURSUIT_RETRY_MIN_USEC UINT64_C(1000000)
 #define PURSUIT_RETRY_MAX_USEC UINT64_C(300000000)
 
+/* Space comes back at any time and raises no event; asking costs a child's moment. So an extension is tried again
+ * every ten seconds at least, and a few times within what its store has left. */
+#define PURSUIT_EXTEND_RETRY_MAX_USEC UINT64_C(10000000)
+#define PURSUIT_EXTEND_RETRY_MIN_USEC UINT64_C(250000)
+#define PURSUIT_EXTEND_TRIES_LEFT     4
+
 /* Neither the closing of a device nor the end of a merge raises a dm event: they are looked for. */
 #define PURSUIT_DEFERRED_USEC UINT64_C(500000)
 #define PURSUIT_MERGING_USEC  UINT64_C(250000)
@@ -55,6 +61,8 @@ struct pursuit {
     unsigned failures;            /* in a row */
     uint64_t start_usec;          /* when its child first started */
     uint64_t next_usec;           /* look at its plan again no later */
+    unsigned failures_told;       /* in a row, of one reason */
+    uint64_t tell_usec;           /* the same reason is not told again before */
     char reason[PLAN_REASON_MAX]; /* why it is deferred or has failed */
 };
 
@@ -72,6 +80,10 @@ void pursuit_begin(struct pursuit *pursuit, const struct intent *intent, bool re
 
 /* Whether a later rung's action may take its place: not while a child acts, nor past the point of no return. */
 bool pursuit_may_be_overtaken(const struct pursuit *pursuit);
+
+/* The store of an extension that is tried again is full in that time: it is not waited for longer than that
+ * allows. */
+void pursuit_hurry(struct pursuit *pursuit, uint64_t time_left_usec, uint64_t now_usec);
 
 /* What follows from the plan of this moment. Returns whether the child is to be started now; *ret_tell gets a
  * set of enum pursuit_tell. Call it only when no child acts and the pursuit has not ended. */

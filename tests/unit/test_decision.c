@@ -94,7 +94,7 @@ static void test_the_height_of_a_rung(void **state)
 static uint64_t grow_to(struct fixture *fixture, bool is_percent, uint64_t amount)
 {
     struct action action = {.kind = ACTION_EXTEND, .is_percent = is_percent, .amount = amount};
-    return decision_grow_to_sectors(&fixture->member, &action);
+    return decision_grow_to_sectors(&fixture->member, &fixture->policy, &action);
 }
 
 static void test_how_far_it_grows(void **state)
@@ -102,6 +102,7 @@ static void test_how_far_it_grows(void **state)
     struct fixture fixture;
     (void)state;
     set_up(&fixture);
+    fixture.policy.extend_limit_bytes = 0;
     assert_int_equal(grow_to(&fixture, true, 10000), 2 * 131072);
     assert_int_equal(grow_to(&fixture, true, 2000), 131072 + 26224); /* 26214 in whole chunks */
     assert_int_equal(grow_to(&fixture, false, 16 * MIB), 131072 + 32768);
@@ -111,6 +112,30 @@ static void test_how_far_it_grows(void **state)
     fixture.member.target.chunk_sectors = 0;
     fixture.member.sample.total_sectors = 100;
     assert_int_equal(grow_to(&fixture, true, 1000), 110);
+}
+
+/* So that an extension which has reached what it could is known to be done. */
+static void test_it_grows_no_further_than_it_may_or_need(void **state)
+{
+    const uint64_t enough = (2 + 65536 + 65536 / 512) * 16; /* F of every chunk of the origin */
+    struct fixture fixture;
+    (void)state;
+    set_up(&fixture);
+    fixture.policy.extend_limit_bytes = 80 * MIB + 1000;
+    assert_int_equal(grow_to(&fixture, false, 8 * MIB), 131072 + 16384);
+    assert_int_equal(grow_to(&fixture, false, 32 * MIB), 80 * MIB / 512);
+    fixture.policy.extend_limit_bytes = 64 * MIB; /* at its limit: that is the plan's to refuse */
+    assert_int_equal(grow_to(&fixture, false, 32 * MIB), 131072 + 65536);
+    fixture.policy.extend_limit_bytes = 0;
+    assert_int_equal(grow_to(&fixture, false, 1024 * MIB), enough);
+    fixture.policy.extend_limit_bytes = 80 * MIB;
+    assert_int_equal(grow_to(&fixture, false, 1024 * MIB), 80 * MIB / 512);
+    fixture.policy.extend_limit_bytes = 0;
+    fixture.member.sample.total_sectors = enough; /* it can never fill: that, too */
+    assert_int_equal(grow_to(&fixture, false, 8 * MIB), enough + 16384);
+    fixture.member.target.store_type = STORE_TRANSIENT;
+    fixture.member.sample.total_sectors = 131072;
+    assert_int_equal(grow_to(&fixture, false, 1024 * MIB), 65536 * 16);
 }
 
 static void test_only_a_merge_rung_adopts(void **state)
@@ -170,6 +195,7 @@ int main(void)
         cmocka_unit_test(test_an_intent_says_whom_it_is_about),
         cmocka_unit_test(test_the_height_of_a_rung),
         cmocka_unit_test(test_how_far_it_grows),
+        cmocka_unit_test(test_it_grows_no_further_than_it_may_or_need),
         cmocka_unit_test(test_only_a_merge_rung_adopts),
         cmocka_unit_test(test_a_reload_is_heard),
     };
