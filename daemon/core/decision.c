@@ -1,5 +1,6 @@
 #include "cowherd/decision.h"
 #include "cowherd/exception_store.h"
+#include "cowherd/plan.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -124,6 +125,10 @@ void decision_review(struct intent *intent, const struct policy *policy)
     const struct rung *rung = policy ? policy_rung_by_text(policy, intent->rung) : NULL;
     const struct action *action = rung ? rung_changing_action(rung) : NULL;
     intent->cancelled = !action || action->kind != intent->action;
-    if (!intent->cancelled)
-        take_settings(intent, policy);
+    if (intent->cancelled)
+        return;
+    uint64_t old_limit = intent->limit_sectors;
+    take_settings(intent, policy);
+    if (intent->limit_sectors != old_limit) /* with the new one it is done there */
+        intent->grow_to_sectors = plan_extend_goal_sectors(intent);
 }

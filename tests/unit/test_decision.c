@@ -179,6 +179,12 @@ static void test_a_reload_is_heard(void **state)
     assert_false(intent.drop_open);
     assert_int_equal(intent.limit_sectors, 256 * MIB / 512);
     assert_string_equal(intent.extend_from, "");
+    intent.grow_to_sectors = 192 * MIB / 512;
+    decision_review(&intent, &fixture.policy);
+    assert_int_equal(intent.grow_to_sectors, 192 * MIB / 512);
+    fixture.policy.extend_limit_bytes = 160 * MIB;
+    decision_review(&intent, &fixture.policy);
+    assert_int_equal(intent.grow_to_sectors, 160 * MIB / 512);
     fixture.actions[0].kind = ACTION_DROP; /* the same words for another action */
     decision_review(&intent, &fixture.policy);
     assert_true(intent.cancelled);

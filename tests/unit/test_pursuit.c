@@ -381,6 +381,63 @@ static void test_longest_reason(void **state)
     assert_int_equal(tell, TELL_DEFERRED | TELL_STALLED); /* the same to its last byte */
 }
 
+static struct pursuit extension_that_failed(const char *reason)
+{
+    struct pursuit pursuit = pursuit_of(false);
+    pursuit.intent.action = ACTION_EXTEND;
+    assert_int_equal(consider(&pursuit, PLAN_ACT, 3, "", NOW), TELL_START | STARTED);
+    assert_int_equal(take(&pursuit, PLAN_ACT, -28, reason, NOW), TELL_FAILED | TELL_STALLED);
+    return pursuit;
+}
+
+/* Tried every ten seconds, told ever less often; another reason is told at once. */
+static void test_an_extension_is_tried_often_and_told_seldom(void **state)
+{
+    struct pursuit pursuit = extension_that_failed("no space");
+    uint64_t now = NOW, longest = 0;
+    unsigned told = 0, tries = 0;
+    (void)state;
+    while (now < NOW + 3600 * SECOND) {
+        if (pursuit.next_usec - now > longest)
+            longest = pursuit.next_usec - now;
+        assert_int_equal(consider(&pursuit, PLAN_ACT, 3, "", pursuit.next_usec - 1), 0);
+        now = pursuit.next_usec;
+        assert_int_equal(consider(&pursuit, PLAN_ACT, 3, "", now), STARTED);
+        told += take(&pursuit, PLAN_ACT, -28, "no space", now) == TELL_FAILED;
+        tries++;
+    }
+    assert_int_equal(longest, PURSUIT_EXTEND_RETRY_MAX_USEC);
+    assert_in_range(tries, 360, 370);
+    assert_in_range(told, 18, 22); /* 1, 2, 4 … 256 s, then every 300 */
+    now = pursuit.next_usec;
+    consider(&pursuit, PLAN_ACT, 3, "", now);
+    assert_int_equal(take(&pursuit, PLAN_ACT, -28, "less space", now), TELL_FAILED);
+}
+
+static void test_an_extension_is_tried_while_there_is_time(void **state)
+{
+    struct pursuit pursuit = extension_that_failed("no space");
+    (void)state;
+    pursuit.next_usec = NOW + 10 * SECOND;
+    pursuit_hurry(&pursuit, UINT64_MAX, NOW);
+    pursuit_hurry(&pursuit, 40 * SECOND, NOW);
+    assert_true(pursuit.next_usec == NOW + 10 * SECOND);
+    pursuit_hurry(&pursuit, 20 * SECOND, NOW);
+    assert_true(pursuit.next_usec == NOW + 5 * SECOND);
+    pursuit_hurry(&pursuit, 30 * SECOND, NOW + SECOND); /* never later again */
+    assert_true(pursuit.next_usec == NOW + 5 * SECOND);
+    pursuit_hurry(&pursuit, 0, NOW);
+    assert_true(pursuit.next_usec == NOW + PURSUIT_EXTEND_RETRY_MIN_USEC);
+    pursuit.intent.action = ACTION_MERGE; /* what it waits for does not come sooner */
+    pursuit.next_usec = NOW + 10 * SECOND;
+    pursuit_hurry(&pursuit, 0, NOW);
+    assert_true(pursuit.next_usec == NOW + 10 * SECOND);
+    pursuit.intent.action = ACTION_EXTEND;
+    pursuit.phase = PURSUIT_DEFERRED;
+    pursuit_hurry(&pursuit, 0, NOW);
+    assert_true(pursuit.next_usec == NOW + 10 * SECOND);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -404,6 +461,8 @@ int main(void)
         cmocka_unit_test(test_overtaking),
         cmocka_unit_test(test_no_overtaking_past_the_point),
         cmocka_unit_test(test_longest_reason),
+        cmocka_unit_test(test_an_extension_is_tried_often_and_told_seldom),
+        cmocka_unit_test(test_an_extension_is_tried_while_there_is_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,289 @@
+#!/bin/bash
+# extend of raw snapshots: dm linear stores get free extents, loop stores a longer backing file; in time, with the data whole,
+# within the limit, again by itself when there was no space, and never from what is somebody else's.
+# timeout: 400
+# shellcheck source=lib.sh
+. /tests/lib.sh
+
+MIB=2048 # sectors
+
+exists() { dmsetup info "$1" >/dev/null 2>&1; }
+is_gone() { ! exists "$1"; }
+extended() { event "${2:-20}" COWHERD_EVENT=action-done COWHERD_ACTION=extend COWHERD_SNAPSHOT="$1" >/dev/null; }
+is_stalled() { event 20 COWHERD_EVENT=rung COWHERD_SNAPSHOT="$1" "COWHERD_RUNG=on stalled = alert critical" >/dev/null; }
+has_size() { [[ $(sectors "/dev/mapper/$1-store") -eq $2 ]]; }
+fails_with() {
+    local json
+    json=$(event 20 COWHERD_EVENT=action-failed COWHERD_ACTION=extend COWHERD_SNAPSHOT="$1")
+    check "$1: $2" grep -q "$2" <<<"$(field "$json" COWHERD_RESULT)"
+}
+
+forget() {
+    local device
+    for device in "$1" "$1-origin" "$1-store"; do
+        is_gone "$device" || dmsetup remove --retry "$device"
+    done
+}
+
+# garbage DISK MIB: what a new extent may hold.
+garbage() { fill "$1" "$2"; }
+
+# ---- at full speed, twice, into extents full of garbage over many metadata areas
+
+backup() {
+    local old new
+    garbage /dev/ram1 128
+    old=$(sha /dev/ram0 100)
+    mark
+    ORIGIN_SECTORS=$((100 * MIB)) make_backup back /dev/ram0 /dev/ram1 $((32 * MIB))
+    event 10 COWHERD_EVENT=found COWHERD_SNAPSHOT=back >/dev/null
+    fill "$ORIGIN" 96 2
+    check "extended while it was written" extended back
+    check "until it can never fill" wait_until 20 has_size back 205616
+    fails_with back 'can never fill'
+    echo "store: $(dmsetup table back-store); $(state back); $(entries COWHERD_SNAPSHOT=back COWHERD_ACTION=extend | jq -rs 'map("\(.COWHERD_EVENT) \(.COWHERD_PERCENT // "-") %: \(.MESSAGE)") | join("; ")')"
+    check_eq "the snapshot has what was there before" "$(sha /dev/mapper/back 100)" "$old"
+    new=$(sha "$ORIGIN" 96 2)
+    check_eq "the origin has what was written" "$new" "$(for _ in {1..6}; do cat "$PATTERN"; done | sha256sum | cut -d' ' -f1)"
+    dmsetup remove back
+    dmsetup create back --table "0 $((100 * MIB)) snapshot /dev/ram0 /dev/mapper/back-store P 8"
+    check_eq "the same when it is read from the store anew" "$(sha /dev/mapper/back 100)" "$old"
+    check_eq "one extent, for the store goes on where it ended" "$(dmsetup table back-store | wc -l)" 1
+    forget back
+}
+
+live() {
+    local old
+    old=$(sha /dev/ram2 32)
+    mark
+    ORIGIN_SECTORS=$((32 * MIB)) make_live run /dev/ram2 /dev/ram3 $((4 * MIB))
+    garbage /dev/ram4 32
+    dmsetup create hog1 --table "0 $MIB linear /dev/ram4 $((2 * MIB))"
+    dmsetup create hog2 --table "0 $MIB linear /dev/ram4 $((6 * MIB))"
+    write_random run 0 800
+    extended run
+    check_eq "the piece between two users, and no more" "$(dmsetup table run-store | sed 1d)" "$((4 * MIB)) $MIB linear 1:4 $MIB
+$((5 * MIB)) $((3 * MIB)) linear 1:4 $((3 * MIB))"
+    write_random run 800 700
+    check "and again" wait_until 20 has_size run $((12 * MIB))
+    write_random run 1500 300
+    check_eq "the snapshot has what was written" "$(sha_chunks run 1800)" "$(head -c $((1800 * 4096)) "$PATTERN" | sha256sum | cut -d' ' -f1)"
+    dmsetup remove run
+    dmsetup create run --table "0 $((32 * MIB)) snapshot /dev/ram2 /dev/mapper/run-store P 8"
+    check_eq "the same when it is read from the store anew" "$(sha_chunks run 1800)" "$(head -c $((1800 * 4096)) "$PATTERN" | sha256sum | cut -d' ' -f1)"
+    check_eq "the origin has what was there before" "$(sha /dev/ram2 32)" "$old"
+    forget run
+    dmsetup remove hog1
+    dmsetup remove hog2
+}
+
+# write_random NAME FIRST COUNT: chunks of the pattern to their own place.
+write_random() { dd if="$PATTERN" of="/dev/mapper/$1" bs=4096 skip="$2" seek="$2" count="$3" oflag=direct conv=notrunc status=none; }
+sha_chunks() { dd if="/dev/mapper/$1" bs=4096 count="$2" iflag=direct status=none | sha256sum | cut -d' ' -f1; }
+
+# ---- when it is not enough, not allowed, or there is no space
+
+# 64 KiB are not enough: the rung fires until they are.
+again_and_again() {
+    mark
+    ORIGIN_SECTORS=$((32 * MIB)) make_live little /dev/ram2 /dev/ram3 $((2 * MIB))
+    write_chunks /dev/mapper/little 8 0 280
+    wait_until 30 below_half little || fail "it stays at $(state little)"
+    check "several extensions" test "$(count_events COWHERD_EVENT=action-done COWHERD_SNAPSHOT=little)" -ge 3
+    check_eq "none failed" "$(count_events COWHERD_EVENT=action-failed COWHERD_SNAPSHOT=little)" 0
+    forget little
+}
+below_half() { [[ $(percent "$1") -lt 50 ]]; }
+
+limit() {
+    mark
+    ORIGIN_SECTORS=$((32 * MIB)) make_live bound /dev/ram2 /dev/ram3 $((2 * MIB))
+    write_chunks /dev/mapper/bound 8 0 300
+    check "as far as its limit" extended bound
+    check_eq "and not further" "$(sectors /dev/mapper/bound-store)" $((3 * MIB))
+    mark
+    write_chunks /dev/mapper/bound 8 300 150
+    fails_with bound 'extend-limit of 3 MiB'
+    is_stalled bound
+    mark
+    policy 4MiB
+    systemctl reload cowherd.service
+    check "a reload with a higher one lets it go on" extended bound
+    check_eq "up to that" "$(sectors /dev/mapper/bound-store)" $((4 * MIB))
+    check_eq "and that is done, not failed" "$(count_events COWHERD_EVENT=action-failed COWHERD_SNAPSHOT=bound)" 0
+    forget bound
+}
+
+no_space() {
+    mark
+    dmsetup create hog --table "0 $((126 * MIB)) linear /dev/ram4 $MIB"
+    ORIGIN_SECTORS=$((32 * MIB)) make_live short /dev/ram2 /dev/ram3 $((2 * MIB))
+    write_chunks /dev/mapper/short 8 0 300
+    fails_with short 'no space: 2 MiB are wanted, and 1 MiB are free on /dev/ram4'
+    is_stalled short
+    check_eq "nothing is left half done" "$(nothing_suspended)" ""
+    dmsetup remove hog
+    check "space returns: it succeeds without a nudge" extended short 25
+    check_eq "its size" "$(sectors /dev/mapper/short-store)" $((4 * MIB))
+    forget short
+}
+
+overtaken() {
+    mark
+    dmsetup create hog --table "0 $((127 * MIB)) linear /dev/ram4 $MIB"
+    ORIGIN_SECTORS=$((32 * MIB)) make_live doomed /dev/ram2 /dev/ram3 $((2 * MIB))
+    write_chunks /dev/mapper/doomed 8 0 300
+    is_stalled doomed
+    write_chunks /dev/mapper/doomed 8 300 160
+    event 20 COWHERD_EVENT=action-done COWHERD_SNAPSHOT=doomed COWHERD_ACTION=drop >/dev/null
+    check "the drop has overtaken it" is_gone doomed
+    dmsetup remove hog
+    no_event 2 COWHERD_EVENT=action-done COWHERD_SNAPSHOT=doomed COWHERD_ACTION=extend
+    forget doomed
+}
+
+# To the last chunk, and valid: that is not lost.
+exactly_full() {
+    stop_cowherd
+    mark
+    ORIGIN_SECTORS=$((32 * MIB)) make_live full /dev/ram2 /dev/ram3 "$(store_sectors 300 8)"
+    write_chunks /dev/mapper/full 8 0 300
+    check_eq "full to the last chunk" "$(used full)" "$(total full)"
+    start_cowherd
+    check "it is extended" extended full
+    write_chunks /dev/mapper/full 8 300 50
+    check "and goes on" test "$(percent full)" -lt 100
+    forget full
+}
+
+# ---- loop devices
+
+loop() {
+    local device number data=/srv/cow
+    mkdir -p "$data"
+    mkfs.ext4 -q -m 0 -b 4096 /dev/ram5 16384 # 16 MiB
+    mount /dev/ram5 "$data"
+    fallocate -l 4MiB "$data/store"
+    device=$(losetup --find --show "$data/store")
+    number=$(lsblk -dnro MAJ:MIN "$device")
+    mark
+    dmsetup create ring --table "0 $((32 * MIB)) snapshot /dev/ram2 $number P 8"
+    write_random ring 0 600
+    extended ring
+    check_eq "the loop device is longer" "$(blockdev --getsize64 "$device")" $((6 << 20))
+    check_eq "its file too, and nothing of it is a hole" "$(stat -c %s "$data/store") $(($(stat -c %b "$data/store") * 512 >= 6 << 20))" "$((6 << 20)) 1"
+    fallocate -l "$(($(stat -fc '%a * %S' "$data") - (1 << 20)))" "$data/hog"
+    mark
+    write_random ring 600 300
+    fails_with ring 'no space: the filesystem of /srv/cow/store has not the 3 MiB more'
+    is_stalled ring
+    check_eq "the file is as it was" "$(stat -c %s "$data/store")" $((6 << 20))
+    check "what could be allocated is given back" test "$(($(stat -fc '%a * %S' "$data")))" -ge $((1 << 19))
+    rm "$data/hog"
+    check "space returns: it succeeds without a nudge" extended ring 25
+    check_eq "it is longer" "$(blockdev --getsize64 "$device")" $((9 << 20))
+    check_eq "the data is right" "$(sha_chunks ring 900)" "$(head -c $((900 * 4096)) "$PATTERN" | sha256sum | cut -d' ' -f1)"
+    dmsetup remove ring
+    dmsetup create ring --table "0 $((32 * MIB)) snapshot /dev/ram2 $number P 8"
+    check_eq "the same when it is read from the store anew" "$(sha_chunks ring 900)" "$(head -c $((900 * 4096)) "$PATTERN" | sha256sum | cut -d' ' -f1)"
+    dmsetup remove ring
+    losetup -d "$device"
+    umount "$data"
+}
+
+# ---- what is not to be had
+
+# refused NAME WHY: the section of that name names what must not be taken.
+refused() {
+    mark
+    ORIGIN_SECTORS=$((8 * MIB)) make_live "$1" /dev/ram2 /dev/ram3 "$MIB"
+    write_chunks "/dev/mapper/$1" 8 0 160
+    fails_with "$1" "$2"
+    check_eq "nothing was changed" "$(dmsetup table "$1-store")" "0 $MIB linear 1:3 0"
+    forget "$1"
+}
+
+refusals() {
+    refused none 'has no extend-from'
+    refused origin "extend-from = /dev/ram2 is the snapshot's origin"
+    refused store 'is the store itself'
+    refused absent '/dev/absent: No such file'
+    refused file 'is not a block device'
+    mkfs.ext4 -q /dev/ram6 4096
+    refused ext4 '/dev/ram6 carries data (ext4)'
+    wipefs -qa /dev/ram6
+    dmsetup create crypt --table "0 $MIB zero"
+    dmsetup reload crypt --table "0 $MIB flakey /dev/ram6 0 1 0"
+    dmsetup resume crypt
+    refused ext4 '/dev/ram6 is used by crypt'
+    dmsetup remove crypt
+    mkfs.ext4 -q /dev/ram6 4096
+    mkdir -p /run/mounted
+    mount /dev/ram6 /run/mounted
+    wipefs -qaf /dev/ram6
+    refused ext4 '/dev/ram6 is in use'
+    umount /run/mounted
+    mark
+    dd if=/dev/zero of=/dev/ram7 bs=4096 count=1 oflag=direct status=none
+    dmsetup create disk --table "0 $((128 * MIB)) snapshot /dev/ram2 /dev/ram7 P 8"
+    write_chunks /dev/mapper/disk 8 0 2000
+    fails_with disk 'neither a dm linear device nor a loop device'
+    dmsetup remove disk
+}
+
+# policy BOUND: extend-limit of the snapshot "bound".
+policy() {
+    config <<END
+[snapshot back]
+at 40% = extend 100%
+extend-from = /dev/ram1
+[snapshot run]
+at 70% = extend 4MiB
+extend-from = /dev/ram4
+[snapshot little]
+at 50% = extend 64KiB
+extend-from = /dev/ram3
+[snapshot bound]
+at 50% = extend 100%
+extend-from = /dev/ram3
+extend-limit = $1
+on stalled = alert critical
+[snapshot short]
+at 50% = extend 2MiB
+extend-from = /dev/ram4
+on stalled = alert critical
+[snapshot doomed]
+at 50% = extend 2MiB
+at 80% = drop
+extend-from = /dev/ram4
+on stalled = alert critical
+[snapshot full]
+at 100% = extend 50%
+extend-from = /dev/ram3
+[snapshot ring]
+at 55% = extend 50%
+on stalled = alert critical
+$(for name in none origin:/dev/ram2 store:/dev/mapper/store-store absent:/dev/absent file:/etc/passwd ext4:/dev/ram6 disk:/dev/ram6; do
+        echo "[snapshot ${name%%:*}]"
+        echo "at $([[ $name == disk* ]] && echo 5 || echo 50)% = extend 1MiB"
+        [[ $name != *:* ]] || echo "extend-from = ${name#*:}"
+    done)
+END
+}
+
+policy 3MiB
+start_cowherd
+fill /dev/ram0 2
+backup
+live
+again_and_again
+limit
+no_space
+overtaken
+exactly_full
+loop
+refusals
+check_eq "nothing was lost" "$(journalctl -q COWHERD_EVENT=lost)" ""
+check "nothing is suspended" nothing_suspended
+check "no cookie is left" no_cookies
+check_eq "no intent is left" "$(ls /var/lib/cowherd)" ""
