@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/dm-ioctl.h>
+#include <linux/loop.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -120,6 +121,8 @@ static const char *name_of(unsigned long request, const struct dm_ioctl *io)
         return "clear";
     if (request == DM_DEV_REMOVE)
         return "remove";
+    if (request == LOOP_SET_CAPACITY)
+        return "set capacity";
     if (request == DM_DEV_SUSPEND)
         return io->flags & DM_SUSPEND_FLAG ? "suspend" : "resume";
     return NULL;
@@ -160,6 +163,8 @@ WRAP(int, fsync, (int fd), (fd))
 WRAP(int, renameat, (int from, const char *old, int to, const char *new), (from, old, to, new))
 WRAP(int, unlinkat, (int fd, const char *path, int flags), (fd, path, flags))
 WRAP(ssize_t, pwrite, (int fd, const void *data, size_t size, off_t offset), (fd, data, size, offset))
+WRAP(int, fallocate, (int fd, int mode, off_t offset, off_t length), (fd, mode, offset, length))
+WRAP(int, ftruncate, (int fd, off_t length), (fd, length))
 WRAP(int, semop, (int id, struct sembuf *operations, size_t n), (id, operations, n))
 
 /* Looking for a cookie changes nothing, and how often that is done depends on udev's speed. */

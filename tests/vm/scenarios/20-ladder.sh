@@ -164,9 +164,9 @@ failures_escalate() {
     make_live failing /dev/ram4 /dev/ram6 "$STORE"
     event 10 COWHERD_EVENT=found COWHERD_SNAPSHOT=failing >/dev/null
     write_chunks /dev/mapper/failing 8 0 250
-    json=$(event 10 COWHERD_EVENT=action-failed COWHERD_SNAPSHOT=failing "COWHERD_ACTION=extend 20%")
+    json=$(event 10 COWHERD_EVENT=action-failed COWHERD_SNAPSHOT=failing COWHERD_ACTION=extend)
     check_eq "an extend fails, and its rung is said" "$(field "$json" COWHERD_RUNG)" "at 20% = extend 20%"
-    check "and why" grep -q 'not yet possible' <<<"$(field "$json" COWHERD_RESULT)"
+    check "and why" grep -q 'no extend-from' <<<"$(field "$json" COWHERD_RESULT)"
     json=$(rung failing "on stalled = alert critical")
     check_eq "on stalled fires, critical" "$(field "$json" PRIORITY)" 2
     write_chunks /dev/mapper/failing 8 250 150
