@@ -131,8 +131,8 @@ static int on_exit_child(sd_event_source *source, const siginfo_t *info, void *u
     if (result.begun || tell & TELL_DONE)
         learn_duration(errand, now_usec);
     announce(errand, told ? tell & TELL_DONE : tell, now_usec);
-    hand_to_successor(errand, now_usec);
     errands->ended(errand, errands->user);
+    hand_to_successor(errand, now_usec);
     if (errand->pursuit.phase == PURSUIT_ENDED)
         remove_errand(errands, errand);
     return 0;
