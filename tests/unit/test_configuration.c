@@ -319,7 +319,7 @@ static void test_shipped_examples(void **state)
     assert_int_equal(configuration.policies[2].role, ROLE_BACKUP);
     assert_int_equal(configuration.policies[2].n_rungs, 7);
     assert_int_equal(configuration.policies[2].extend_limit_bytes, 8 * GIB);
-    assert_string_equal(configuration.policies[2].extend_from, "/dev/sdb2");
+    assert_string_equal(configuration.policies[2].extend_from, "/dev/disk/by-id/ata-spare-part2");
     assert_int_equal(configuration.n_hooks, 3);
     assert_string_equal(configuration.hooks[0].command, "/usr/libexec/page-oncall --reason cow");
     configuration_done(&configuration);
