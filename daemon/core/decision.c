@@ -15,16 +15,19 @@ const char *decision_why_impossible(const struct member *member)
 
 /* How full the store is at the rung's height: when usage has fallen by the hysteresis below it the rung is armed
  * again, and what it wanted is not begun any more. A rung of time has no height: what was seen then takes its
- * place. */
+ * place; so it does where not all of the store can be used (metadata, less than a chunk at its end), for then the rung is
+ * crossed below its height. */
 static uint32_t height_centipercent(const struct rung *rung, const struct sample *sample)
 {
-    struct sample height = *sample;
+    struct sample free = *sample;
     uint64_t free_sectors = rung->condition.value / SECTOR_BYTES;
+    uint32_t used = sample_used_centipercent(sample), height = used;
+    free.used_sectors = free_sectors < sample->total_sectors ? sample->total_sectors - free_sectors : 0;
     if (rung->condition.kind == CONDITION_USED)
-        return (uint32_t)rung->condition.value;
-    if (rung->condition.kind == CONDITION_FREE)
-        height.used_sectors = free_sectors < sample->total_sectors ? sample->total_sectors - free_sectors : 0;
-    return sample_used_centipercent(&height);
+        height = (uint32_t)rung->condition.value;
+    else if (rung->condition.kind == CONDITION_FREE)
+        height = sample_used_centipercent(&free);
+    return height < used ? height : used;
 }
 
 /* What the store must have to never fill; UINT64_MAX where that is not representable. */

@@ -85,7 +85,11 @@ static void test_the_height_of_a_rung(void **state)
     (void)state;
     set_up(&fixture);
     const struct member *member = &fixture.member;
-    assert_int_equal(decision_intent(member, &fixture.policy, &fixture.rungs[2], "").used_centipercent, 9500);
+    assert_int_equal(decision_intent(member, &fixture.policy, &fixture.rungs[2], "").used_centipercent, 7999);
+    fixture.rungs[2].condition = (struct condition){CONDITION_FREE, 32 * MIB}; /* of 64 */
+    assert_int_equal(decision_intent(member, &fixture.policy, &fixture.rungs[2], "").used_centipercent, 5000);
+    fixture.rungs[2].condition.value = MIB; /* crossed before, for the store's last part is of no use */
+    assert_int_equal(decision_intent(member, &fixture.policy, &fixture.rungs[2], "").used_centipercent, 7999);
     assert_int_equal(decision_intent(member, &fixture.policy, &fixture.rungs[1], "").used_centipercent, 7500);
     fixture.rungs[1].condition = (struct condition){CONDITION_TIME, 1};
     assert_int_equal(decision_intent(member, &fixture.policy, &fixture.rungs[1], "").used_centipercent, 7999);

@@ -225,6 +225,13 @@ origin_device() {
         awk -v number="$number" '$5 == number { sub(":$", "", $1); print "/dev/mapper/" $1; exit }'
 }
 
+# is_gone NAME: there is no such device.
+is_gone() { ! dmsetup info "$1" >/dev/null 2>&1; }
+
+# blank DEVICE: its first 4 KiB are zeroes. zeroes NAME: those of device NAME-store are.
+blank() { [[ $(od -An -v -t x1 -N 4096 "$1" | tr -d ' \n0') == "" ]]; }
+zeroes() { blank "/dev/mapper/$1-store"; }
+
 # target NAME: type of the first line of its table.
 target() { dmsetup table "$1" | awk 'NR == 1 { print $3 }'; }
 

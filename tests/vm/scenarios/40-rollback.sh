@@ -1,13 +1,8 @@
 #!/bin/bash
 # Backup role, merge: the origin is rolled back to the exact old bytes, and never while it is open.
-# timeout: 180
+# timeout: 300
 # shellcheck source=lib.sh
 . /tests/lib.sh
-
-is_gone() { ! dmsetup info "$1" >/dev/null 2>&1; }
-is_linear() { [[ $(target "$1") == linear ]]; }
-header() { od -An -v -t x1 -N 4096 "/dev/mapper/$1-store" | tr -d ' \n'; }
-zeroes() { [[ $(header "$1" | tr -d 0) == "" ]]; }
 
 # Closed: merged at once.
 closed() {

@@ -4,8 +4,6 @@
 # shellcheck source=lib.sh
 . /tests/lib.sh
 
-zeroes() { [[ $(od -An -v -t x1 -N 4096 "/dev/mapper/$1-store" | tr -d ' \n0') == "" ]]; }
-
 # Writes files and their checksums until told to stop; any failure ends it with a mark.
 writer() {
     local i=0

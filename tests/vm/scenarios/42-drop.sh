@@ -4,9 +4,6 @@
 # shellcheck source=lib.sh
 . /tests/lib.sh
 
-is_gone() { ! dmsetup info "$1" >/dev/null 2>&1; }
-zeroes() { [[ $(od -An -v -t x1 -N 4096 "/dev/mapper/$1-store" | tr -d ' \n0') == "" ]]; }
-
 # What fill writes, MIB of it.
 pattern_sha() { head -c "$(($1 << 20))" "$PATTERN" | sha256sum | cut -d' ' -f1; }
 

@@ -9,7 +9,6 @@
 SIZE=32768 # sectors of the origin
 STORE=8192
 
-is_gone() { ! dmsetup info "$1" >/dev/null 2>&1; }
 no_intent() { [[ -z $(ls /var/lib/cowherd) ]]; }
 zeroed() { [[ $(od -An -v -t x1 -N 4096 /dev/mapper/s-store | tr -d ' \n0') == "" ]]; }
 
