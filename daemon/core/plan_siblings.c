@@ -40,6 +40,28 @@ uint64_t plan_sibling_cost_chunks(uint64_t merged_exceptions, uint32_t merged_ch
     return cost;
 }
 
+/* All that a merge has to write; where the status no longer tells, as much as there can be. */
+static uint64_t exceptions_to_merge(const struct target *merged)
+{
+    struct exception_store store = {
+        .total_sectors = merged->status.total_sectors,
+        .chunk_sectors = merged->chunk_sectors,
+        .persistent = true,
+    };
+    if (merged->status.state != SNAPSHOT_VALID)
+        return UINT64_MAX;
+    return exception_store_exceptions(&store, merged->status.used_sectors);
+}
+
+/* A sibling may be longer than the snapshot that is merged, and have copied chunks behind its end. */
+static uint64_t copied_sectors_at_most(const struct scene *scene, const struct target *sibling)
+{
+    uint64_t merged = scene->intent->length_sectors;
+    return sibling->length_sectors > merged ? sibling->length_sectors : merged;
+}
+
+/* As tight as the status allows: what the sibling has copied already, it does not copy again, but which chunks these
+ * are only its store tells. That it has a chunk for all the origin settles it. */
 static bool sibling_may_fill(const struct scene *scene, const struct target *merged,
                              const struct target *sibling)
 {
@@ -48,20 +70,14 @@ static bool sibling_may_fill(const struct scene *scene, const struct target *mer
         .chunk_sectors = sibling->chunk_sectors,
         .persistent = sibling->store_type != STORE_TRANSIENT,
     };
-    struct exception_store merging = {
-        .total_sectors = merged->status.total_sectors,
-        .chunk_sectors = merged->chunk_sectors,
-        .persistent = true,
-    };
     if (sibling->status.state == SNAPSHOT_INVALID)
         return false; /* nothing of it is left to lose */
     if (sibling->status.state != SNAPSHOT_VALID)
         return true;
-    if (!exception_store_can_fill(&store, scene->intent->length_sectors))
+    if (!exception_store_can_fill(&store, copied_sectors_at_most(scene, sibling)))
         return false;
-    uint64_t exceptions = exception_store_exceptions(&merging, merged->status.used_sectors);
-    return plan_sibling_cost_chunks(exceptions, merged->chunk_sectors, sibling->chunk_sectors,
-                                    scene->intent->length_sectors) >
+    return plan_sibling_cost_chunks(exceptions_to_merge(merged), merged->chunk_sectors,
+                                    sibling->chunk_sectors, scene->intent->length_sectors) >
            exception_store_chunks_left(&store, sibling->status.used_sectors);
 }
 
