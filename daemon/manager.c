@@ -86,7 +86,8 @@ static void on_stalled(const struct subject *subject, void *user)
     hooks_run(&manager->hooks, &manager->configuration, subject, rung, &facts);
 }
 
-/* A ladder is an escalation: a rung written before the one whose action waits already does not take its place. */
+/* A ladder is an escalation: a rung written before the one whose action waits already does not take its place. What
+ * waits for a snapshot that is lost cannot be begun any more. */
 static bool is_outranked(const struct manager *manager, const struct intent *intent,
                          const struct policy *policy, const struct rung *rung)
 {
@@ -114,7 +115,7 @@ static void carry_out(struct manager *manager, const struct member *member, cons
         return;
     }
     struct intent intent = decision_intent(member, policy, rung, manager->boot_id);
-    if (is_outranked(manager, &intent, policy, rung))
+    if (!snapshot_state_is_lost(member->target.status.state) && is_outranked(manager, &intent, policy, rung))
         return;
     if (errands_begin(&manager->errands, &intent, &member->sample, false, false, now_usec()) < 0)
         journal_message(manager->journal, LOG_ERR, "Out of memory: %s is not carried out.", rung->text);
@@ -169,11 +170,11 @@ static void on_known_lost(const struct member *member, const char *reason, void 
     struct subject subject = subject_of_member(member);
     struct event_fields facts;
     announce_lost(manager->journal, &subject, rung, reason, &facts);
-    if (!rung)
-        return;
-    hooks_run(&manager->hooks, &manager->configuration, &subject, rung, &facts);
-    if (rung_changing_action(rung))
-        carry_out(manager, member, policy, rung);
+    if (rung)
+        hooks_run(&manager->hooks, &manager->configuration, &subject, rung, &facts);
+    const struct rung *next = policy ? decision_rung_when_lost(member, policy) : NULL;
+    if (next)
+        carry_out(manager, member, policy, next);
 }
 
 static void on_finding(const struct finding *finding, void *user)

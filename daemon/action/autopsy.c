@@ -179,7 +179,11 @@ void autopsies_begin(struct autopsies *autopsies, const struct member *member)
     char reason[REASON_MAX];
     enum snapshot_state state = member->target.status.state;
     if (state == SNAPSHOT_OVERFLOW) {
-        autopsies->tell(member, "overflow: its store filled; reads go on, all writes fail", autopsies->user);
+        autopsies->tell(member,
+                        member->target.kind == TARGET_SNAPSHOT_MERGE
+                            ? "overflow: its store had filled; it is being merged, reads and writes go on"
+                            : "overflow: its store filled; reads go on, all writes fail",
+                        autopsies->user);
         return;
     }
     if (state == SNAPSHOT_MERGE_FAILED) {

@@ -94,6 +94,24 @@ static int check_merged(int fd, const struct disk_header *header, void *block)
     return new_chunk(block, 0) ? -ENOTEMPTY : 0;
 }
 
+int store_device_is_merged(dev_t store, uint32_t chunk_sectors)
+{
+    _cleanup_fd_ int fd = open_store(store, O_RDONLY);
+    _cleanup_block_ void *block = aligned_alloc(STORE_HEADER_BYTES, STORE_HEADER_BYTES);
+    if (fd < 0)
+        return fd;
+    if (!block)
+        return -ENOMEM;
+    int r = read_block(fd, block, 0);
+    if (r < 0)
+        return r;
+    struct disk_header header = parse_header(block);
+    if (header.magic != STORE_MAGIC || header.version != STORE_VERSION || !header.valid ||
+        header.chunk_sectors != chunk_sectors)
+        return -EBADMSG;
+    return check_merged(fd, &header, block);
+}
+
 static int overwrite(dev_t store, void *block)
 {
     _cleanup_fd_ int fd = open_store(store, O_RDWR | O_EXCL);

@@ -123,6 +123,18 @@ bool decision_adopts_merge(const struct member *member, const char *boot_id, str
     return true;
 }
 
+const struct rung *decision_rung_when_lost(const struct member *member, const struct policy *policy)
+{
+    const struct rung *merge = policy_rung_by_action(policy, ACTION_MERGE);
+    const struct rung *lost = policy_rung_by_kind(policy, CONDITION_LOST);
+    const struct target *target = &member->target;
+    if (target->status.state == SNAPSHOT_OVERFLOW && target->kind == TARGET_SNAPSHOT_MERGE)
+        return NULL;
+    if (target->status.state == SNAPSHOT_OVERFLOW && member->role == ROLE_LIVE && merge)
+        return merge;
+    return lost && rung_changing_action(lost) ? lost : NULL;
+}
+
 void decision_review(struct intent *intent, const struct policy *policy)
 {
     const struct rung *rung = policy ? policy_rung_by_text(policy, intent->rung) : NULL;

@@ -12,6 +12,7 @@ const char *step_kind_name(enum step_kind kind)
         [STEP_RESUME_CLOSED] = "resume while closed",
         [STEP_REMOVE] = "remove",
         [STEP_REMOVE_DEFERRED] = "deferred remove",
+        [STEP_PROVE_MERGED] = "prove merged",
         [STEP_ZERO_MERGED] = "zero merged store",
         [STEP_ZERO] = "zero store",
         [STEP_FORGET] = "forget",
@@ -23,7 +24,7 @@ const char *step_kind_name(enum step_kind kind)
 
 bool step_kind_changes_tables(enum step_kind kind)
 {
-    return kind != STEP_ZERO && kind != STEP_ZERO_MERGED && kind != STEP_FORGET;
+    return kind != STEP_PROVE_MERGED && kind != STEP_ZERO && kind != STEP_ZERO_MERGED && kind != STEP_FORGET;
 }
 
 static const struct dm_device *find_same(const struct observation *seen, dev_t number, uint64_t disk_sequence)

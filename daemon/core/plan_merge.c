@@ -1,4 +1,5 @@
 #include "plan_actions.h"
+#include "plan_overflow.h"
 #include "plan_siblings.h"
 
 bool merge_may_begin(struct scene *scene, const struct target *target)
@@ -39,14 +40,15 @@ void merge_plan(struct scene *scene, const struct dm_device *device, const struc
     scene->plan->begun = true;
     if (merge_is_refused_handover(device, target)) {
         scene_add(scene->plan, STEP_RESUME, device->number);
-    } else if (snapshot_state_is_lost(target->status.state)) {
+    } else if (snapshot_state_is_lost(target->status.state) && target->status.state != SNAPSHOT_OVERFLOW) {
         scene_decide(scene->plan, PLAN_REFUSE, "the merge cannot end: its status is %s",
                      snapshot_state_name(target->status.state));
     } else if (device->suspended) {
         scene_decide(scene->plan, PLAN_DEFER, "somebody else has suspended %s", device->name);
     } else if (has_foreign_table_waiting(device, scene->intent)) {
         scene_decide(scene->plan, PLAN_DEFER, "somebody else has loaded a table into %s", device->name);
-    } else if (snapshot_status_is_merged(&target->status)) {
+    } else if (snapshot_status_is_merged(&target->status) || target->status.state == SNAPSHOT_OVERFLOW) {
+        overflow_add_proof(scene, &target->status);
         scene_add_load(scene->plan, device, siblings_merged_table(scene));
         scene_add(scene->plan, STEP_RESUME, device->number);
         scene_add_end(scene, STEP_ZERO_MERGED);

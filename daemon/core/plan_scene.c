@@ -1,5 +1,6 @@
 #include "plan_scene.h"
 #include "cowherd/ladder.h"
+#include "plan_overflow.h"
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -95,6 +96,8 @@ bool scene_may_begin(struct scene *scene, const struct target *target)
 {
     const struct intent *intent = scene->intent;
     const struct snapshot_status *status = &target->status;
+    if (overflow_can_be_saved(intent, status))
+        return true;
     if (intent->lost && !snapshot_state_is_lost(status->state))
         scene_decide(scene->plan, PLAN_ABANDON, "it is not lost");
     else if (!intent->lost && status->state == SNAPSHOT_UNKNOWN)

@@ -107,10 +107,17 @@ static unsigned end(struct pursuit *pursuit, const char *reason, bool done)
     return done ? TELL_DONE : TELL_FAILED;
 }
 
+/* Every child's end brings a complete look: a failure, and a merge whose end only a child can see, have their time. */
+static bool has_to_wait(const struct pursuit *pursuit, uint64_t now_usec)
+{
+    bool paced = pursuit->phase == PURSUIT_RETRYING || pursuit->phase == PURSUIT_MERGING;
+    return paced && now_usec < pursuit->next_usec;
+}
+
 /* One start is told, before the first child that is to bring the action forward (not take it back). */
 static bool act(struct pursuit *pursuit, enum plan_verdict verdict, uint64_t now_usec, unsigned *ret_tell)
 {
-    if (pursuit->phase == PURSUIT_RETRYING && now_usec < pursuit->next_usec)
+    if (has_to_wait(pursuit, now_usec))
         return false;
     if (verdict == PLAN_ACT && !pursuit->started) {
         pursuit->started = true;

@@ -24,6 +24,11 @@ uint64_t decision_grow_to_sectors(const struct member *member, const struct poli
  * adopted. */
 bool decision_adopts_merge(const struct member *member, const char *boot_id, struct intent *ret_intent);
 
+/* The rung whose action a lost snapshot gets, or NULL: what `on lost` says; but a live snapshot that has overflowed is
+ * merged where its section has a merge rung at all, for that saves what runs on it, and one that is being merged is
+ * let finish. */
+const struct rung *decision_rung_when_lost(const struct member *member, const struct policy *policy);
+
 /* After a change of the configuration: an action that has not begun needs its rung in it, and has its
  * section's word on open snapshots, on where an extension comes from and how far it may go. policy may be
  * NULL. */

@@ -9,6 +9,7 @@
  *
  *   live merge       S: load snapshot-merge, resume (one atomic swap, also when mounted)
  *                    when merged: S: load linear (snapshot-origin where siblings remain), resume; zero C
+ *   … overflowed     the same; when its store is proven to be empty, for the status does not tell (plan_overflow.h)
  *   rollback merge   D: load snapshot-merge; S: suspend; D: resume (the handover, D closed)
  *                    S: load error, resume, remove
  *                    when merged: D: load linear (or snapshot-origin), resume; zero C
@@ -34,6 +35,7 @@ enum step_kind {
     STEP_RESUME_CLOSED, /* the same, only while nobody has the device open */
     STEP_REMOVE,
     STEP_REMOVE_DEFERRED, /* when its last user closes it */
+    STEP_PROVE_MERGED,    /* while an exception is left in the store, the rest waits */
     STEP_ZERO_MERGED,     /* the store's first 4 KiB, if no exception is left in it */
     STEP_ZERO,            /* the store's first 4 KiB */
     STEP_FORGET,          /* the recorded intent */

@@ -16,6 +16,10 @@
  * ended here. -EBUSY where somebody holds it. */
 int store_device_zero(dev_t store, bool only_if_merged);
 
+/* 0 when a valid persistent store of that chunk size has no exception left: while a merge runs, that it is at its end.
+ * -ENOTEMPTY while there are some; -EBADMSG where it is no such store, and nothing is proven. */
+int store_device_is_merged(dev_t store, uint32_t chunk_sectors);
+
 struct store_contents {
     bool valid;          /* the header says so */
     uint64_t exceptions; /* recorded in its metadata areas */

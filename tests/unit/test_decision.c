@@ -199,6 +199,35 @@ static void test_a_reload_is_heard(void **state)
     assert_true(intent.cancelled);
 }
 
+/* An overflowed live snapshot is merged where the section has a merge rung; any other lost one gets what `on lost` says. */
+static void test_what_a_lost_one_gets(void **state)
+{
+    struct fixture fixture;
+    struct target *target = &fixture.member.target;
+    (void)state;
+    set_up(&fixture);
+    fixture.member.role = ROLE_LIVE;
+    target->status.state = SNAPSHOT_OVERFLOW;
+    fixture.actions[0].kind = ACTION_MERGE;
+    fixture.rungs[1].condition.kind = CONDITION_LOST;
+    fixture.actions[1].kind = ACTION_ALERT;
+    assert_ptr_equal(decision_rung_when_lost(&fixture.member, &fixture.policy), &fixture.rungs[0]);
+    fixture.actions[1].kind = ACTION_DROP;
+    assert_ptr_equal(decision_rung_when_lost(&fixture.member, &fixture.policy), &fixture.rungs[0]);
+    target->kind = TARGET_SNAPSHOT_MERGE;
+    assert_null(decision_rung_when_lost(&fixture.member, &fixture.policy));
+    target->kind = TARGET_SNAPSHOT;
+    fixture.member.role = ROLE_BACKUP;
+    assert_ptr_equal(decision_rung_when_lost(&fixture.member, &fixture.policy), &fixture.rungs[1]);
+    fixture.member.role = ROLE_LIVE;
+    target->status.state = SNAPSHOT_INVALID;
+    assert_ptr_equal(decision_rung_when_lost(&fixture.member, &fixture.policy), &fixture.rungs[1]);
+    fixture.actions[1].kind = ACTION_ALERT;
+    assert_null(decision_rung_when_lost(&fixture.member, &fixture.policy));
+    fixture.rungs[1].condition.kind = CONDITION_USED;
+    assert_null(decision_rung_when_lost(&fixture.member, &fixture.policy));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -208,6 +237,7 @@ int main(void)
         cmocka_unit_test(test_it_grows_no_further_than_it_may_or_need),
         cmocka_unit_test(test_only_a_merge_rung_adopts),
         cmocka_unit_test(test_a_reload_is_heard),
+        cmocka_unit_test(test_what_a_lost_one_gets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
