@@ -289,12 +289,12 @@ bool growth_is_linear(const struct dm_table *table)
     return table->n_targets > 0;
 }
 
-static bool goes_on(const struct target *longer, const struct target *target, bool is_last)
+/* The last one alone can be longer: the next one's start is compared, too. */
+static bool goes_on(const struct target *longer, const struct target *target)
 {
     return longer->start_sectors == target->start_sectors && maps(longer, target->origin) &&
            longer->offset_sectors == target->offset_sectors &&
-           (longer->length_sectors == target->length_sectors ||
-            (is_last && longer->length_sectors > target->length_sectors));
+           longer->length_sectors >= target->length_sectors;
 }
 
 bool growth_waits(const struct dm_device *store, uint64_t goal_sectors)
@@ -305,7 +305,7 @@ bool growth_waits(const struct dm_device *store, uint64_t goal_sectors)
         growth_length_sectors(waiting) != goal_sectors)
         return false;
     for (size_t i = 0; i < active->n_targets; i++)
-        if (!goes_on(&waiting->targets[i], &active->targets[i], i + 1 == active->n_targets))
+        if (!goes_on(&waiting->targets[i], &active->targets[i]))
             return false;
     return true;
 }

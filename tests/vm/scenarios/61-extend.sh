@@ -156,6 +156,24 @@ exactly_full() {
     forget full
 }
 
+# Two stores that take from the same device at the same time.
+side_by_side() {
+    mark
+    ORIGIN_SECTORS=$((32 * MIB)) make_live left /dev/ram2 /dev/ram3 $((2 * MIB))
+    STORE_OFFSET=$((2 * MIB)) ORIGIN_SECTORS=$((32 * MIB)) make_live right /dev/ram2 /dev/ram3 $((2 * MIB))
+    write_random left 0 400 &
+    write_random right 0 400
+    wait
+    extended left
+    extended right
+    check_eq "no extent is in both" "$(extents left right | sort -n | awk '$1 < end { print } { end = $2 }')" ""
+    for name in left right; do
+        check_eq "$name has what was written" "$(sha_chunks "$name" 400)" "$(head -c $((400 * 4096)) "$PATTERN" | sha256sum | cut -d' ' -f1)"
+        forget "$name"
+    done
+}
+extents() { for name in "$@"; do dmsetup table "$name-store" | awk '{ print $5, $5 + $2 }'; done; }
+
 # ---- loop devices
 
 loop() {
@@ -191,15 +209,51 @@ loop() {
     umount "$data"
 }
 
+# Without allocation in the filesystem zeroes are written; and a loop device that cannot grow says why.
+loop_zeroes() {
+    local device number data=/srv/old
+    mkdir -p "$data"
+    mkfs.ext4 -q -m 0 -O ^extents,^64bit,^metadata_csum /dev/ram5 16384
+    mount /dev/ram5 "$data"
+    check_not "a filesystem that cannot allocate" fallocate -l 1MiB "$data/store"
+    dd if=/dev/zero of="$data/store" bs=1M count=2 status=none
+    device=$(losetup --find --show --offset 4096 "$data/store")
+    number=$(lsblk -dnro MAJ:MIN "$device")
+    mark
+    dmsetup create ring --table "0 $((32 * MIB)) snapshot /dev/ram2 $number P 8"
+    write_random ring 0 300
+    extended ring
+    check_eq "what is before its offset stays that" "$(stat -c %s "$data/store")" $((4096 + 3141632))
+    check_eq "nothing of it is a hole" "$(($(stat -c %b "$data/store") * 512 >= 4096 + 3141632))" 1
+    rm "$data/store"
+    mark
+    write_random ring 300 150
+    fails_with ring 'deleted, replaced\|No such file'
+    dmsetup remove ring
+    losetup -d "$device"
+    fallocate -l 4MiB /root/store
+    device=$(losetup --find --show --sizelimit 2MiB /root/store)
+    mark
+    dmsetup create ring --table "0 $((32 * MIB)) snapshot /dev/ram2 $(lsblk -dnro MAJ:MIN "$device") P 8"
+    write_random ring 0 300
+    fails_with ring 'size limit'
+    dmsetup remove ring
+    losetup -d "$device"
+    rm /root/store
+    umount "$data"
+}
+
 # ---- what is not to be had
 
 # refused NAME WHY: the section of that name names what must not be taken.
 refused() {
     mark
     ORIGIN_SECTORS=$((8 * MIB)) make_live "$1" /dev/ram2 /dev/ram3 "$MIB"
+    [[ ${on_top:-no} == no ]] || dmsetup create upper --table "0 $MIB linear /dev/mapper/$1 $((7 * MIB))"
     write_chunks "/dev/mapper/$1" 8 0 160
     fails_with "$1" "$2"
     check_eq "nothing was changed" "$(dmsetup table "$1-store")" "0 $MIB linear 1:3 0"
+    [[ ${on_top:-no} == no ]] || dmsetup remove --retry upper
     forget "$1"
 }
 
@@ -207,6 +261,7 @@ refusals() {
     refused none 'has no extend-from'
     refused origin "extend-from = /dev/ram2 is the snapshot's origin"
     refused store 'is the store itself'
+    on_top=yes refused below 'extend-from = /dev/mapper/upper lies on the snapshot itself'
     refused absent '/dev/absent: No such file'
     refused file 'is not a block device'
     mkfs.ext4 -q /dev/ram6 4096
@@ -260,10 +315,16 @@ on stalled = alert critical
 [snapshot full]
 at 100% = extend 50%
 extend-from = /dev/ram3
+[snapshot left]
+at 50% = extend 2MiB
+extend-from = /dev/ram4
+[snapshot right]
+at 50% = extend 2MiB
+extend-from = /dev/ram4
 [snapshot ring]
 at 55% = extend 50%
 on stalled = alert critical
-$(for name in none origin:/dev/ram2 store:/dev/mapper/store-store absent:/dev/absent file:/etc/passwd ext4:/dev/ram6 disk:/dev/ram6; do
+$(for name in none origin:/dev/ram2 store:/dev/mapper/store-store below:/dev/mapper/upper absent:/dev/absent file:/etc/passwd ext4:/dev/ram6 disk:/dev/ram6; do
         echo "[snapshot ${name%%:*}]"
         echo "at $([[ $name == disk* ]] && echo 5 || echo 50)% = extend 1MiB"
         [[ $name != *:* ]] || echo "extend-from = ${name#*:}"
@@ -281,7 +342,9 @@ limit
 no_space
 overtaken
 exactly_full
+side_by_side
 loop
+loop_zeroes
 refusals
 check_eq "nothing was lost" "$(journalctl -q COWHERD_EVENT=lost)" ""
 check "nothing is suspended" nothing_suspended
