@@ -166,13 +166,14 @@ side_by_side() {
     wait
     extended left
     extended right
+    check_eq "both have got extents" "$(extents left right | wc -l)" 2
     check_eq "no extent is in both" "$(extents left right | sort -n | awk '$1 < end { print } { end = $2 }')" ""
     for name in left right; do
         check_eq "$name has what was written" "$(sha_chunks "$name" 400)" "$(head -c $((400 * 4096)) "$PATTERN" | sha256sum | cut -d' ' -f1)"
         forget "$name"
     done
 }
-extents() { for name in "$@"; do dmsetup table "$name-store" | awk '{ print $5, $5 + $2 }'; done; }
+extents() { for name in "$@"; do dmsetup table "$name-store" | awk '$4 == "1:4" { print $5, $5 + $2 }'; done; }
 
 # ---- loop devices
 
