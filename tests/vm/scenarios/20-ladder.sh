@@ -212,7 +212,7 @@ at 50% = drop
 on stalled = alert critical
 
 [hook nobody]
-command = /bin/touch /run/cowherd-hook-ran
+command = /bin/false
 END
 start_cowherd
 steps

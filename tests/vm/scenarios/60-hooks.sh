@@ -237,7 +237,7 @@ says() { entries SYSLOG_IDENTIFIER=cowherd-hook | jq -r .MESSAGE | grep -qF "$1"
 by_hand() {
     local pid
     rm -f $SAID/overdue* $SAID/facts*
-    dmsetup remove facts facts-store overdue overdue-store
+    remove_devices # else the hooks of all would run now
     make_live facts /dev/ram3 /dev/ram4 "$STORE"
     STORE_OFFSET=$STORE make_live overdue /dev/ram3 /dev/ram4 "$STORE"
     # shellcheck disable=SC2016 # the inner shell's
@@ -245,15 +245,18 @@ by_hand() {
     pid=$!
     climb facts
     climb overdue
-    check "without systemd" wait_until 20 grep -q 'COWHERD_EVENT=action-done .*COWHERD_SNAPSHOT=facts ' /run/hooks.log
+    check "without systemd" logged 'COWHERD_EVENT=action-done .*COWHERD_SNAPSHOT=facts '
     fact $SAID/facts.environ COWHERD_RUNG
     check_eq "facts too" "$FACT" "at 50% = exec record, alert notice"
-    check "a deadline too" wait_until 30 grep -q 'COWHERD_SNAPSHOT=overdue.*took longer than 3 s' /run/hooks.log
+    check "a deadline too" logged 'COWHERD_SNAPSHOT=overdue.*took longer than 3 s'
     check "for the hook's process group" wait_until 20 not_asleep
     kill "$pid"
     wait "$pid" || true
     pkill -f 'sleep 12345' || true # what had left the group: there is no control group here
 }
+
+# logged PATTERN: in a line of the log; what there is instead is shown.
+logged() { wait_until 40 grep -q "$1" /run/hooks.log || { cat /run/hooks.log; return 1; }; }
 
 not_asleep() { ! pgrep -fx 'sleep 123451' >/dev/null; }
 
@@ -261,7 +264,7 @@ not_asleep() { ! pgrep -fx 'sleep 123451' >/dev/null; }
 
 dry() {
     rm -f $SAID/facts*
-    dmsetup remove facts facts-store
+    remove_devices
     config <<END
 [daemon]
 dry-run = yes
