@@ -20,12 +20,17 @@ const char *directory_state(void)
     return directory("STATE_DIRECTORY", "/var/lib/cowherd");
 }
 
+const char *directory_runtime(void)
+{
+    return directory("RUNTIME_DIRECTORY", "/run/cowherd");
+}
+
 /* Not flock(): a child would hold it too, and one that hangs in the kernel would keep every later daemon out. */
 int directory_lock(void)
 {
     char path[4096];
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    int n = snprintf(path, sizeof(path), "%s/lock", directory("RUNTIME_DIRECTORY", "/run/cowherd"));
+    int n = snprintf(path, sizeof(path), "%s/lock", directory_runtime());
     if (n < 0 || (size_t)n >= sizeof(path))
         return -ENAMETOOLONG;
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);

@@ -1,6 +1,7 @@
 #include "cowherd/manager.h"
 #include "cowherd/announce.h"
 #include "cowherd/autopsy.h"
+#include "cowherd/brakes.h"
 #include "cowherd/decision.h"
 #include "cowherd/errand.h"
 #include "cowherd/exception_store.h"
@@ -42,6 +43,7 @@ struct manager {
     struct errands errands;
     struct autopsies autopsies;
     struct hooks hooks;
+    struct brakes brakes;
     uint64_t look_usec; /* the next complete look */
     uint64_t watchdog_usec;
     uint64_t keep_alive_usec; /* the next word to the watchdog */
@@ -268,6 +270,8 @@ static uint64_t interval_usec(const struct manager *manager, const struct member
         .assumed_bytes_per_second = configuration->assumed_bytes_per_second,
     };
     int rung = -1;
+    if (brakes_watch(&manager->brakes, member))
+        return bounds.shortest_usec;
     if (!member->policy || !member->has_sample || member->target.kind != TARGET_SNAPSHOT ||
         member->target.status.state != SNAPSHOT_VALID)
         return bounds.longest_usec;
@@ -411,9 +415,24 @@ static uint64_t next_usec(const struct manager *manager)
     return next;
 }
 
+static void consider_brakes(struct manager *manager)
+{
+    const struct configuration *configuration = &manager->configuration;
+    struct brakes_view view = {
+        .herd = &manager->herd,
+        .errands = &manager->errands,
+        .enabled = configuration->brake,
+        .assumed_bytes_per_second = configuration->assumed_bytes_per_second,
+        .look_usec = configuration->shortest_poll_usec,
+        .now_usec = now_usec(),
+    };
+    brakes_consider(&manager->brakes, &view);
+}
+
 /* After every look: what people and the service manager hear, and when to look again. */
 static void settle(struct manager *manager)
 {
+    consider_brakes(manager);
     tell_status(manager);
     keep_alive(manager);
     sd_event_source_set_time(manager->timer, next_usec(manager));
@@ -680,10 +699,14 @@ static int set_up(struct manager *manager)
         .failed = on_stalled,
         .user = manager,
     };
+    manager->brakes = (struct brakes){
+        .event = manager->event, .journal = manager->journal, .runtime_directory = directory_runtime()};
     manager->watchdog_usec = notify_watchdog_usec();
     library_journal = manager->journal;
     kernel_open(log_library);
     recall_intents(manager);
+    if (!manager->options->dry_run)
+        brakes_recall(&manager->brakes);
     return 0;
 }
 
@@ -691,6 +714,7 @@ static void tear_down(struct manager *manager)
 {
     autopsies_done(&manager->autopsies);
     hooks_done(&manager->hooks);
+    brakes_done(&manager->brakes);
     errands_done(&manager->errands);
     herd_done(&manager->herd);
     observation_done(&manager->seen);

@@ -281,6 +281,68 @@ void announce_hook_failed(struct journal *journal, const struct subject *subject
         one_line(stage->result, false, line));
 }
 
+static struct event brake_event(int priority, const struct brake_stage *stage, const char *result)
+{
+    return (struct event){
+        .kind = EVENT_BRAKE,
+        .priority = priority,
+        .rung = stage->rung,
+        .action = stage->action,
+        .result = result,
+    };
+}
+
+/* Who is held: whoever writes to where the system runs. */
+static const char *held_of(const struct subject *subject)
+{
+    return subject->role == ROLE_BACKUP ? "the origin of " : "";
+}
+
+void announce_brake_engaged(struct journal *journal, const struct subject *subject,
+                            const struct brake_stage *stage)
+{
+    char name[EVENT_NAME_MAX], rate[EVENT_TEXT_MAX], took[EVENT_TEXT_MAX], left[EVENT_TEXT_MAX];
+    char result[2 * EVENT_TEXT_MAX] = "engaged copy throttle";
+    event_text_bytes(stage->rate.bytes_per_second, rate);
+    event_text_time(stage->expected_usec, took);
+    event_text_bytes(subject->sample.bytes_left, left);
+    if (!stage->by_throttle)
+        snprintf(result, sizeof(result), "engaged %s/s", rate);
+    struct event event = brake_event(LOG_NOTICE, stage, result);
+    if (stage->by_throttle)
+        say(journal, &event, subject,
+            "Holding back all copying of dm-snapshot, for no control group can be limited: the %s of %s, "
+            "expected to take %s, is to come before the %s left are gone.",
+            stage->action, event_text_name(subject->name, name), took, left);
+    else
+        say(journal, &event, subject,
+            "Holding writers to %s%s to %s and %" PRIu64 " writes a second: the %s, expected to take %s, "
+            "is to come before the %s left are gone.",
+            held_of(subject), event_text_name(subject->name, name), rate, stage->rate.writes_per_second,
+            stage->action, took, left);
+}
+
+void announce_brake_released(struct journal *journal, const struct subject *subject,
+                             const struct brake_stage *stage)
+{
+    char name[EVENT_NAME_MAX], took[EVENT_TEXT_MAX];
+    struct event event = brake_event(stage->overdue ? LOG_WARNING : LOG_NOTICE, stage, "released");
+    say(journal, &event, subject, "Writers to %s%s are free again after %s%s.", held_of(subject),
+        event_text_name(subject->name, name), event_text_time(stage->took_usec, took),
+        stage->overdue ? ", although what they were held for has not come: nobody is held longer" : "");
+}
+
+void announce_brake_failed(struct journal *journal, const struct subject *subject,
+                           const struct brake_stage *stage, const char *reason)
+{
+    char name[EVENT_NAME_MAX], result[EVENT_RESULT_MAX];
+    snprintf(result, sizeof(result), "not engaged: %s", reason);
+    struct event event = brake_event(LOG_WARNING, stage, result);
+    say(journal, &event, subject,
+        "Writers to %s%s cannot be held while the %s is under way: %s. It may come too late.",
+        held_of(subject), event_text_name(subject->name, name), stage->action, reason);
+}
+
 void announce_config(struct journal *journal, int priority, const char *result, const char *sentence)
 {
     struct event event = {.kind = EVENT_CONFIG, .priority = priority, .result = result};

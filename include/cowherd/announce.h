@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "cowherd/brake.h"
 #include "cowherd/event_fields.h"
 #include "cowherd/herd.h"
 #include "cowherd/journal.h"
@@ -57,6 +58,24 @@ void announce_hook_done(struct journal *journal, const struct subject *subject, 
                         const struct stage *stage);
 void announce_hook_failed(struct journal *journal, const struct subject *subject, const char *hook,
                           const struct stage *stage);
+
+/* The brake: writers are held, are let go, cannot be held. */
+struct brake_stage {
+    const char *action; /* that they are held for */
+    const char *rung;
+    struct brake_rate rate;
+    bool by_throttle;       /* all copying of dm-snapshot is, instead of the writers of one device */
+    uint64_t expected_usec; /* what the action is expected to take */
+    uint64_t took_usec;     /* released: how long they were held */
+    bool overdue;           /* released: because the action has taken longer than anybody may be held */
+};
+
+void announce_brake_engaged(struct journal *journal, const struct subject *subject,
+                            const struct brake_stage *stage);
+void announce_brake_released(struct journal *journal, const struct subject *subject,
+                             const struct brake_stage *stage);
+void announce_brake_failed(struct journal *journal, const struct subject *subject,
+                           const struct brake_stage *stage, const char *reason);
 
 /* The configuration: taken, or refused with one message (FILE:LINE: text). */
 void announce_config(struct journal *journal, int priority, const char *result, const char *sentence);

@@ -5,6 +5,8 @@
  * /run/crash.conf (read anew at each fork of the daemon): "AT WHEN FAULT", for example "7 before kill", "7
  * after kill", "7 before 16" (errno), "7 before hang". "0 before kill" only counts. Each call appends "N
  * NAME" to /run/crash.log, in shared order. A fault happens once: /run/crash.done is made right before it.
+ *
+ * "-1 NAME MSEC" counts nothing and delays each call of that name instead: "-1 remove 3000".
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -26,6 +28,7 @@ static int at;
 static int after;
 static int fault_errno;
 static int hang;
+static char delayed[16];
 
 static void read_conf(void)
 {
@@ -37,6 +40,7 @@ static void read_conf(void)
         fclose(file);
     after = strcmp(when, "after") == 0;
     hang = strcmp(fault, "hang") == 0;
+    snprintf(delayed, sizeof(delayed), "%s", at < 0 ? when : "");
     fault_errno = atoi(fault);
 }
 
@@ -89,6 +93,8 @@ static void die(void)
 /* Before a call. Returns its number, or -1 with errno where it is to fail. */
 static int enter(const char *name)
 {
+    if (strcmp(name, delayed) == 0)
+        usleep((useconds_t)fault_errno * 1000);
     if (at < 0)
         return 0;
     int number = count(name);

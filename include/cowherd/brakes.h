@@ -1,0 +1,53 @@
+/* Brakes: while an errand's action is in flight, the writers that fill its store are held back (brake.h), by a child
+ * (brake_limit.h), and let go when it has come.
+ *
+ * A hold is one snapshot's need, a limit is what is set on one device for all holds on it. The newest rate wins; one
+ * child at a time is at work on a device. A hold lasts until the filling is stopped, and no longer than an action's
+ * deadline; when that has passed, only attempts that are begun later hold again, each while its child acts.
+ */
+#pragma once
+
+#include "cowherd/brake_limit.h"
+#include "cowherd/errand.h"
+#include "cowherd/herd.h"
+#include <systemd/sd-event.h>
+
+/* A child that sets a limit and has not come back is stuck in the kernel. */
+#define BRAKES_CHILD_USEC UINT64_C(5000000)
+
+/* Control groups come and go; the failed is tried again. */
+#define BRAKES_REFRESH_USEC UINT64_C(1000000)
+
+struct hold;
+struct limit;
+
+struct brakes {
+    struct hold **holds;
+    size_t n_holds;
+    struct limit **limits;
+    size_t n_limits;
+    sd_event *event;
+    struct journal *journal;
+    const char *runtime_directory;
+};
+
+struct brakes_view {
+    const struct herd *herd;
+    const struct errands *errands;
+    bool enabled; /* brake = yes */
+    uint64_t assumed_bytes_per_second;
+    uint64_t look_usec; /* how often a member is looked at that is watched */
+    uint64_t now_usec;
+};
+
+/* Puts back what an earlier daemon has left. */
+void brakes_recall(struct brakes *brakes);
+
+/* After each look: who is to be held, and how fast. Never blocks. */
+void brakes_consider(struct brakes *brakes, const struct brakes_view *view);
+
+/* Whether a member is to be looked at as often as may be: its action is in flight. */
+bool brakes_watch(const struct brakes *brakes, const struct member *member);
+
+/* Puts everything back, waiting for it, and frees. */
+void brakes_done(struct brakes *brakes);
