@@ -374,8 +374,7 @@ int brake_limit_list(const char *directory, dev_t *devices, size_t max)
     for (struct dirent *entry = readdir(entries); entry && n < max; entry = readdir(entries)) {
         unsigned device_major, device_minor;
         int end = 0;
-        if (sscanf(entry->d_name, "%u:%u%n", &device_major, &device_minor, &end) == 2 &&
-            !entry->d_name[end])
+        if (sscanf(entry->d_name, "%u:%u%n", &device_major, &device_minor, &end) == 2 && !entry->d_name[end])
             devices[n++] = makedev(device_major, device_minor);
     }
     return (int)n;

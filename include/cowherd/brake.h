@@ -9,6 +9,9 @@
  * none touches more than its bytes' chunks and two more. Since 5.15 the kernel counts a write that is split at
  * chunks once for each piece (measured on 6.1), and there the limit on writes alone is exact. Metadata chunks are
  * not counted as room (exception_store.h).
+ *
+ * Every control group gets the whole rate, for which of them writes is not known: that of two that write the store
+ * fills twice as fast is answered at the next look.
  */
 #pragma once
 

@@ -36,7 +36,8 @@ struct brake_record {
 void brake_record_want(struct brake_record *record, struct brake_rate rate);
 
 /* Takes in what a group holds at present. Returns the group, or NULL where there are too many or its name is too long. */
-struct brake_group *brake_record_see(struct brake_record *record, const char *name, struct brake_rate present);
+struct brake_group *brake_record_see(struct brake_record *record, const char *name,
+                                     struct brake_rate present);
 
 /* What a group is to hold while braked; what it is to hold again afterwards, given what it holds. */
 struct brake_rate brake_record_held(const struct brake_record *record, const struct brake_group *group);

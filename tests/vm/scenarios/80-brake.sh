@@ -13,6 +13,7 @@ BEFORE=
 limits() { grep -H . /sys/fs/cgroup/*/io.max || true; }
 held() { limits | grep -q "^[^ ]*:$1 .*wbps=[0-9]"; }
 no_record() { [[ -z $(ls /run/cowherd/brakes 2>/dev/null) ]]; }
+no_intent() { [[ -z $(ls /var/lib/cowherd) ]]; }
 number() { lsblk -dnro MAJ:MIN "$1"; }
 is_gone() { ! dmsetup info "$1" >/dev/null 2>&1; }
 
@@ -34,14 +35,16 @@ END
 
 write_direct() { exec dd if=/dev/zero of="$1" bs=1M count=120 oflag=direct conv=notrunc status=none; }
 write_file() { exec dd if=/dev/zero of="$1/file" bs=1M count=90 status=none; }
+# One block of 4 KiB in each chunk: sparse skips what is zero.
 write_small() {
-    exec perl -e '
-        use Fcntl;
-        sysopen(F, $ARGV[0], O_WRONLY | O_SYNC) or die;
-        my @chunks = 0 .. $ARGV[1] / $ARGV[2] - 1;
-        for (my $i = @chunks; --$i;) { my $j = int rand($i + 1); @chunks[$i, $j] = @chunks[$j, $i]; }
-        for (@chunks) { sysseek(F, $_ * $ARGV[2] + 4096, 0); syswrite(F, "x" x 4096); }
-    ' "$1" $((120 << 20)) "$2"
+    local at
+    if [[ ! -e /run/stride ]]; then
+        { head -c 4096 /dev/zero | tr '\0' x; head -c $(($2 - 4096)) /dev/zero; } >/run/one
+        for ((at = 0; at < 16 << 20; at += $2)); do cat /run/one; done >/run/stride
+    fi
+    for at in {0..6}; do
+        dd if=/run/stride of="$1" bs=4096 seek=$((at * 4096)) oflag=direct conv=notrunc,sparse status=none
+    done
 }
 
 # outcome NAME: "action-done" or "lost", whatever comes first.
@@ -76,8 +79,33 @@ backup() {
     end_writer "$writer"
     echo "backup, chunks of $2, $3: $(timeline b)"
     check_eq "backup, chunks of $2, $3" "$end" "$1"
-    wait_until 20 no_record || fail "a limit is left: $(limits)"
+    settled
     clean_up b
+}
+
+# settled: nothing is held any more, and no action is under way.
+settled() {
+    wait_until 20 no_record || fail "a limit is left: $(limits)"
+    wait_until 20 no_intent || fail "an action does not end: $(said 5)"
+}
+
+# live EXPECTED: a merge that takes 3 s, under a mounted filesystem that is written to through the page cache.
+live() {
+    local writer end
+    mark
+    mkfs.ext4 -q /dev/ram2
+    make_live l /dev/ram2 /dev/ram3 $((MIB * 2048))
+    mount /dev/mapper/l /mnt
+    write_file /mnt &
+    writer=$!
+    end=$(outcome l)
+    end_writer "$writer"
+    echo "live, mounted: $(timeline l)"
+    check_eq "live, mounted" "$end" "$1"
+    settled
+    umount /mnt
+    [[ $1 == lost ]] || check "its filesystem is clean" e2fsck -fn /dev/mapper/l
+    clean_up l
 }
 
 config_daemon() {
@@ -85,19 +113,137 @@ config_daemon() {
     systemctl restart cowherd.service
 }
 
-dropin <<'END'
-[Service]
+# braked: a backup whose drop takes 3 s is being written to and held; its writer's pid is in WRITER.
+braked() {
+    mark
+    make_backup b /dev/ram0 /dev/ram1 $((MIB * 2048))
+    event 10 COWHERD_EVENT=found COWHERD_SNAPSHOT=b >/dev/null
+    write_direct "$ORIGIN" &
+    WRITER=$!
+    event 20 COWHERD_EVENT=brake COWHERD_SNAPSHOT=b >/dev/null
+    held "$(number "$ORIGIN")" || fail "nothing is held: $(limits)"
+}
+
+# released HOW: everything is as before.
+released() {
+    wait_until 20 no_record || fail "$1: a limit is left: $(limits)"
+    check_eq "$1: every limit is what it was" "$(limits)" "$BEFORE"
+}
+
+ended() {
+    end_writer "$WRITER"
+    wait_until 20 no_intent || true
+    clean_up b
+}
+
+inactive() { [[ $(systemctl show -P ActiveState cowherd.service) != active ]]; }
+
+# ---- the writers are held, and what would be lost is not
+
+survives() {
+    config_daemon no drop
+    backup lost 8 write_direct
+    backup lost 128 write_small 65536
+    check_eq "brake = no: nobody was held" "$(count_events COWHERD_EVENT=brake)" 0
+    config_daemon yes drop
+    backup action-done 8 write_direct
+    json=$(event 2 COWHERD_EVENT=brake COWHERD_SNAPSHOT=b)
+    check "the journal says how fast: $(field "$json" COWHERD_RESULT)" grep -qE '^engaged [0-9.]+ [KM]iB/s$' <<<"$(field "$json" COWHERD_RESULT)"
+    check_eq "and what for" "$(field "$json" COWHERD_ACTION) $(field "$json" COWHERD_RUNG)" "drop at 50% = drop"
+    event 2 COWHERD_EVENT=brake COWHERD_SNAPSHOT=b COWHERD_RESULT=released >/dev/null
+    backup action-done 128 write_small 65536
+}
+
+survives_live() {
+    slow load
+    config_daemon no merge
+    live lost
+    config_daemon yes merge
+    live action-done
+    slow remove
+}
+
+# ---- however it ends
+
+ways_of_leaving() {
+    config_daemon yes drop
+    braked
+    kill -KILL "$(systemctl show -P MainPID cowherd.service)"
+    ended
+    released "killed and started again"
+    braked
+    systemctl stop cowherd.service
+    released "stopped while the action was under way"
+    ended
+    dropin <<<"$UNIT"$'\nRestart=no'
+    start_cowherd
+    braked
+    kill -KILL "$(systemctl show -P MainPID cowherd.service)"
+    wait_until 20 inactive
+    released "killed and not started again"
+    ended
+    rm -f /var/lib/cowherd/*
+}
+
+# ---- what somebody else has set
+
+foreign() {
+    local group=/sys/fs/cgroup/keep.slice device
+    dropin <<<"$UNIT"
+    start_cowherd
+    mark
+    make_backup b /dev/ram0 /dev/ram1 $((MIB * 2048))
+    event 10 COWHERD_EVENT=found COWHERD_SNAPSHOT=b >/dev/null
+    device=$(number "$ORIGIN")
+    echo "$device wbps=1000 rbps=777" >$group/io.max
+    echo "$device wbps=9000000000 wiops=3" >/sys/fs/cgroup/system.slice/io.max
+    echo "$device wbps=9000000000 wiops=max" >/sys/fs/cgroup/system.slice/io.max
+    BEFORE=$(limits)
+    write_direct "$ORIGIN" &
+    WRITER=$!
+    event 20 COWHERD_EVENT=brake COWHERD_SNAPSHOT=b >/dev/null
+    check "a lower limit of somebody else's is left" grep -q "^$device rbps=777 wbps=1000 riops=max wiops=[0-9]" $group/io.max
+    check "a higher one is lowered" grep -qE "^$device .*wbps=[0-9]{6,9} .*wiops=[0-9]" /sys/fs/cgroup/system.slice/io.max
+    echo "$device wbps=2222" >$group/io.max
+    BEFORE=${BEFORE/wbps=1000 /wbps=2222 }
+    released "both"
+    ended
+    BEFORE=$(limits)
+}
+
+# ---- without control groups
+
+fallback() {
+    local parameter=/sys/module/dm_snapshot/parameters/snapshot_copy_throttle
+    dropin <<<"$UNIT"$'\nTemporaryFileSystem=/sys/fs/cgroup'
+    echo 77 >$parameter
+    systemctl restart cowherd.service
+    mark
+    make_backup b /dev/ram0 /dev/ram1 $((MIB * 2048))
+    event 10 COWHERD_EVENT=found COWHERD_SNAPSHOT=b >/dev/null
+    write_direct "$ORIGIN" &
+    WRITER=$!
+    event 20 COWHERD_EVENT=brake COWHERD_SNAPSHOT=b COWHERD_RESULT='engaged copy throttle' >/dev/null
+    check_eq "no control groups: copying is throttled" "$(cat $parameter)" 1
+    check_eq "and the store survives" "$(outcome b)" action-done
+    wait_until 20 no_record
+    check_eq "and the throttle is put back" "$(cat $parameter)" 77
+    ended
+}
+
+UNIT='[Service]
 Environment=LD_PRELOAD=/tests/crash.so
-ReadWritePaths=/run
-END
+ReadWritePaths=/run'
 slow remove
-BEFORE=$(limits)
+systemd-run -q --slice=keep.slice -p IOAccounting=yes sleep 1000
+dropin <<<"$UNIT"
 config_daemon no drop
-backup lost 8 write_direct
-check_eq "nobody was held" "$(count_events COWHERD_EVENT=brake)" 0
-config_daemon yes drop
-backup action-done 8 write_direct
-backup action-done 8 write_direct
-backup action-done 128 write_small 65536
+BEFORE=$(limits)
+check "no limit is there at the beginning" test -z "$BEFORE"
+survives
+survives_live
 check_eq "every limit is what it was" "$(limits)" "$BEFORE"
-said 40
+ways_of_leaving
+foreign
+fallback
+check "nothing is left suspended" nothing_suspended
