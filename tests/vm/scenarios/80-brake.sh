@@ -34,7 +34,7 @@ END
 # ---- writers, each as fast as it can, on chunks that are not copied yet, until it is stopped or through
 
 write_direct() { exec dd if=/dev/zero of="$1" bs=1M count=120 oflag=direct conv=notrunc status=none; }
-write_file() { exec dd if=/dev/zero of="$1/file" bs=1M count=90 status=none; }
+write_file() { exec dd if=/dev/zero of="$1/file" bs=1M count=90 conv=fsync status=none; }
 # One block of 4 KiB in each chunk: sparse skips what is zero.
 write_small() {
     local at
