@@ -11,6 +11,7 @@
 #include "cowherd/kernel.h"
 #include "cowherd/notify.h"
 #include "cowherd/pacing.h"
+#include "cowherd/recall.h"
 #include "directories.h"
 #include <errno.h>
 #include <signal.h>
@@ -27,6 +28,7 @@
 #define BLIND_POLL_USEC   UINT64_C(500000)   /* no dm events before driver 4.38: listed twice a second */
 #define SAFETY_LOOK_USEC  UINT64_C(60000000) /* a complete look even if no event ever comes */
 #define STATUS_USEC       UINT64_C(1000000)
+#define SETTLE_USEC       UINT64_C(35000000) /* for what is under way, longer than the deadline of its child */
 #define STOP_WAIT_USEC    UINT64_C(35000000) /* for children at work when the daemon is told to stop */
 
 struct manager {
@@ -41,6 +43,7 @@ struct manager {
     struct observation seen;
     struct herd herd;
     struct errands errands;
+    struct recall recall;
     struct autopsies autopsies;
     struct hooks hooks;
     struct brakes brakes;
@@ -49,6 +52,7 @@ struct manager {
     uint64_t keep_alive_usec; /* the next word to the watchdog */
     bool looked;              /* the last complete look succeeded */
     bool ready;
+    uint64_t ready_by_usec; /* ready, whatever has not settled by then */
     bool stopping;
     bool missing_told;
     bool status_waits;
@@ -108,7 +112,9 @@ static void carry_out(struct manager *manager, const struct member *member, cons
                       const struct rung *rung)
 {
     const struct action *action = rung_changing_action(rung);
-    const char *impossible = decision_why_impossible(member);
+    const char *impossible = recall_waits_for(&manager->recall, member->device)
+                                 ? "what was begun before the machine went down must be finished first"
+                                 : decision_why_impossible(member);
     if (impossible) {
         struct subject subject = subject_of_member(member);
         struct stage stage = {.action = action->text, .rung = rung->text, .result = impossible};
@@ -152,12 +158,19 @@ static struct errand *errand_of(const struct manager *manager, const struct memb
     return errands_find(&manager->errands, &like);
 }
 
+static bool is_handed_over(const struct manager *manager, const struct errand *errand)
+{
+    const struct dm_device *device = observation_find(&manager->seen, errand->pursuit.intent.origin_user);
+    const struct target *target = device ? dm_device_only_target(device) : NULL;
+    return target && target->kind == TARGET_SNAPSHOT_MERGE;
+}
+
 /* The handover of a rollback invalidates the snapshot it takes the store from: that is no loss. */
 static void on_lost(struct manager *manager, struct member *member)
 {
     const struct errand *errand = errand_of(manager, member);
     if (errand && errand->pursuit.intent.action == ACTION_MERGE &&
-        errand->pursuit.intent.role == ROLE_BACKUP && (errand->acting || errand->pursuit.begun)) {
+        errand->pursuit.intent.role == ROLE_BACKUP && (errand->acting || is_handed_over(manager, errand))) {
         member->lost_told = false; /* should the merge come to nothing, it is told then */
         return;
     }
@@ -239,13 +252,37 @@ static void consider_errands(struct manager *manager, bool complete)
         errands_consider(&manager->errands, &manager->seen, complete, now_usec());
 }
 
+static void review_intent(struct intent *intent, void *user)
+{
+    struct manager *manager = user;
+    const struct policy *policy = policy_of(manager, intent->name, intent->uuid);
+    decision_review(intent, policy);
+}
+
+/* Before the herd's look, so that no rung is carried out on a device whose merge was under way. */
+static void look_for_recalled(struct manager *manager)
+{
+    if (manager->recall.n_items == 0)
+        return;
+    recall_look(&manager->recall, &manager->seen, now_usec());
+    errands_review(&manager->errands, review_intent, manager);
+}
+
+/* Nothing raises an event when the time to tell what is not there has come. */
+static uint64_t next_look_usec(const struct manager *manager)
+{
+    uint64_t due = recall_next_usec(&manager->recall), now = now_usec();
+    uint64_t next = now + (manager->blind ? BLIND_POLL_USEC : SAFETY_LOOK_USEC);
+    return due > now && due < next ? due : next;
+}
+
 static int look(struct manager *manager)
 {
     struct observation seen = {0};
     struct herd_view view = view_of(manager);
     int r = kernel_observe(&seen);
     manager->looked = r >= 0;
-    manager->look_usec = now_usec() + (manager->blind ? BLIND_POLL_USEC : SAFETY_LOOK_USEC);
+    manager->look_usec = next_look_usec(manager);
     if (r < 0) {
         manager->look_usec = now_usec() + MISSING_POLL_USEC;
         journal_message(manager->journal, LOG_ERR, "Cannot list the dm devices: %s", strerror(-r));
@@ -255,6 +292,7 @@ static int look(struct manager *manager)
         manager->look_usec = now_usec() + BLIND_POLL_USEC; /* nothing is done until all can be read */
     observation_done(&manager->seen);
     manager->seen = seen;
+    look_for_recalled(manager);
     r = herd_look(&manager->herd, &manager->seen, now_usec(), &view);
     adopt_merges(manager);
     consider_errands(manager, true);
@@ -373,6 +411,15 @@ static bool may_tell_status(struct manager *manager)
     return !manager->status_waits;
 }
 
+/* Who is ordered after this service may mount the origin of a rollback: the first stretch of what is under way comes
+ * before. */
+static bool may_be_ready(const struct manager *manager)
+{
+    if (manager->missing_told)
+        return true;
+    return manager->looked && (errands_settled(&manager->errands) || now_usec() >= manager->ready_by_usec);
+}
+
 static void tell_status(struct manager *manager)
 {
     char text[STATUS_MAX];
@@ -384,7 +431,7 @@ static void tell_status(struct manager *manager)
         snprintf(text, sizeof(text), "waiting for device-mapper, which this kernel has not loaded");
     if (manager->ready)
         notify_status(text);
-    else if (manager->looked || manager->missing_told)
+    else if (may_be_ready(manager))
         manager->ready = notify_ready(text) >= 0; /* else again at the next look */
 }
 
@@ -407,6 +454,8 @@ static uint64_t next_usec(const struct manager *manager)
         next = errands;
     if (manager->status_waits && manager->status_usec < next)
         next = manager->status_usec;
+    if (!manager->ready && manager->ready_by_usec > now_usec() && manager->ready_by_usec < next)
+        next = manager->ready_by_usec;
     for (size_t i = 0; i < manager->herd.n_members; i++) {
         uint64_t due = due_usec(manager, manager->herd.members[i]);
         if (due < next)
@@ -554,13 +603,6 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info,
                                       on_stop_overdue, manager);
 }
 
-static void review_intent(struct intent *intent, void *user)
-{
-    struct manager *manager = user;
-    const struct policy *policy = policy_of(manager, intent->name, intent->uuid);
-    decision_review(intent, policy);
-}
-
 static void announce_messages(struct manager *manager, const struct config_messages *messages)
 {
     for (size_t i = 0; i < messages->n_items; i++) {
@@ -615,40 +657,10 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
                         "The configuration is refused as a whole: the former one stays in force.");
     }
     manager->ready = false;
+    manager->ready_by_usec = now_usec() + SETTLE_USEC;
     look(manager);
     settle(manager);
     return 0;
-}
-
-/* Another boot's devices may have other numbers: what was under way then is told, and left to its administrator. */
-static void tell_interrupted(struct manager *manager, const struct intent *intent)
-{
-    struct subject subject = subject_of_intent(intent);
-    struct stage stage = {
-        .action = action_kind_name(intent->action),
-        .rung = intent->rung,
-        .result = "it was under way when the machine went down, and is not gone on with by itself",
-    };
-    announce_failed(manager->journal, &subject, &stage);
-    on_stalled(&subject, manager);
-}
-
-static void recall_intents(struct manager *manager)
-{
-    struct intent *intents = NULL;
-    size_t n_intents = 0, n_broken = 0;
-    char broken[256] = "";
-    int r = intent_file_list(manager->errands.state_directory, &intents, &n_intents, &n_broken, broken);
-    if (r < 0 || n_broken)
-        journal_message(manager->journal, LOG_ERR, "Recorded intents cannot be read: %s",
-                        r < 0 ? strerror(-r) : broken);
-    for (size_t i = 0; i < n_intents; i++)
-        if (strcmp(intents[i].boot_id, manager->boot_id) == 0)
-            errands_begin(&manager->errands, &intents[i], NULL, true, true, now_usec());
-        else
-            tell_interrupted(manager, &intents[i]);
-    free(intents);
-    errands_review(&manager->errands, review_intent, manager);
 }
 
 static int block_signals(void)
@@ -704,9 +716,12 @@ static int set_up(struct manager *manager)
     manager->watchdog_usec = notify_watchdog_usec();
     library_journal = manager->journal;
     kernel_open(log_library);
-    recall_intents(manager);
     if (!manager->options->dry_run)
         brakes_recall(&manager->brakes);
+    manager->recall = (struct recall){.errands = &manager->errands, .boot_id = manager->boot_id};
+    recall_read(&manager->recall, now_usec());
+    errands_review(&manager->errands, review_intent, manager);
+    manager->ready_by_usec = now_usec() + SETTLE_USEC;
     return 0;
 }
 
@@ -715,6 +730,7 @@ static void tear_down(struct manager *manager)
     autopsies_done(&manager->autopsies);
     hooks_done(&manager->hooks);
     brakes_done(&manager->brakes);
+    recall_done(&manager->recall);
     errands_done(&manager->errands);
     herd_done(&manager->herd);
     observation_done(&manager->seen);

@@ -33,6 +33,7 @@ static void note_complaint(int priority, const char *message)
 
 struct run {
     struct intent intent;
+    const struct intent *earlier;
     const char *state_directory;
     bool recorded;
     bool locked;
@@ -49,6 +50,17 @@ static int lock_memory(struct run *run)
     return 0;
 }
 
+/* The new record first, then the one of the earlier boot goes: there is one at any time. */
+static int store(struct run *run)
+{
+    if (!run->intent.store_disk_sequence)
+        kernel_disk_sequence(run->intent.store, &run->intent.store_disk_sequence);
+    int r = intent_file_store(run->state_directory, &run->intent);
+    if (r == 0 && run->earlier)
+        r = intent_file_remove(run->state_directory, run->earlier);
+    return r;
+}
+
 /* The intent is kept, with the cookie, before anything changes: whoever comes after a crash finds both. A cookie that
  * could not be made is somebody else's, or none. */
 static int record(struct run *run)
@@ -56,19 +68,27 @@ static int record(struct run *run)
     uint32_t cookie = 0;
     if (run->recorded)
         return 0;
-    if (!run->intent.store_disk_sequence)
-        kernel_disk_sequence(run->intent.store, &run->intent.store_disk_sequence);
     if (kernel_cookie_choose(&cookie) < 0)
         cookie = 0; /* without udev's answer, but in time */
     run->intent.cookie = cookie;
-    int r = intent_file_store(run->state_directory, &run->intent);
+    int r = store(run);
     if (r < 0)
         return r;
     run->recorded = true;
     if (!cookie || kernel_cookie_create(cookie) == 0)
         return 0;
     run->intent.cookie = 0;
-    return intent_file_store(run->state_directory, &run->intent);
+    return store(run);
+}
+
+/* A merge that may be begun by these steps is on disk as such before the first of them, while nothing is suspended:
+ * whoever comes after a reboot must not take its origin for a whole one. */
+static int record_merge(struct run *run, const struct plan *plan)
+{
+    if (run->intent.action != ACTION_MERGE || plan->verdict != PLAN_ACT || run->intent.handing_over)
+        return 0;
+    run->intent.handing_over = true;
+    return run->recorded ? store(run) : 0;
 }
 
 /* A live merge can be seen in the tables, and is adopted from there by whoever comes after a crash. So it is not held
@@ -94,6 +114,7 @@ static void take_up_record(struct run *run)
         !intent_same_snapshot(&left, &run->intent))
         return;
     run->intent.store_disk_sequence = left.store_disk_sequence;
+    run->intent.handing_over = left.handing_over;
     if (left.cookie)
         kernel_cookie_release(left.cookie, 0);
 }
@@ -253,10 +274,21 @@ static int observe_and_plan(struct run *run, struct plan *ret_plan)
     return 0;
 }
 
+/* It may wait until the next boot, where it must be found. No cookie is needed for that. */
+static void record_waiting(struct run *run, const struct plan *plan)
+{
+    bool waits = plan->verdict == PLAN_DEFER || plan->verdict == PLAN_WAIT;
+    int r = waits && !run->recorded ? store(run) : 0;
+    if (r < 0)
+        fail(run, "recording the intent", r);
+}
+
 /* The next step, and those behind it until the tables have changed: then the plan is another. */
 static int take_steps(struct run *run, const struct plan *plan)
 {
-    int r = 0;
+    int r = record_merge(run, plan);
+    if (r < 0)
+        fail(run, "recording the merge", r);
     for (size_t i = 0; i < plan->n_steps && r == 0; i++) {
         r = take_step(run, &plan->steps[i]);
         if (step_kind_changes_tables(plan->steps[i].kind) || run->result.ended)
@@ -272,8 +304,10 @@ static void pursue(struct run *run)
         if (observe_and_plan(run, &plan) < 0)
             return;
         snprintf(run->result.reason, sizeof(run->result.reason), "%s", plan.reason);
-        if (plan.n_steps == 0)
+        if (plan.n_steps == 0) {
+            record_waiting(run, &plan);
             return;
+        }
         int r = take_steps(run, &plan);
         if (run->result.ended || (r < 0 && r != -EAGAIN))
             return;
@@ -287,13 +321,16 @@ static void take_back(struct run *run)
 {
     struct plan plan;
     struct action_result failure = run->result;
+    bool interrupted = run->intent.interrupted;
     run->intent.cancelled = true;
+    run->intent.interrupted = false;
     for (int round = 0; round < PLAN_STEPS_MAX; round++)
         if (observe_and_plan(run, &plan) < 0 || plan.begun || plan.n_steps == 0 ||
             plan.steps[0].kind == STEP_FORGET || take_step(run, &plan.steps[0]) < 0)
             break;
     run->intent.cancelled = false;
-    failure.begun = run->result.begun;
+    run->intent.interrupted = interrupted;
+    failure.begun = run->result.begun || interrupted;
     run->result = failure;
 }
 
@@ -303,13 +340,15 @@ static void rest(struct run *run)
     if (!run->recorded)
         return;
     release_cookie(run);
-    intent_file_store(run->state_directory, &run->intent);
+    run->intent.handing_over = run->intent.handing_over && run->result.begun;
+    store(run);
 }
 
 void dm_action_run(const void *argument, int result_fd)
 {
     const struct dm_action *action = argument;
-    struct run run = {.intent = action->intent, .state_directory = action->state_directory};
+    struct run run = {
+        .intent = action->intent, .earlier = action->earlier, .state_directory = action->state_directory};
     kernel_open(note_complaint);
     take_up_record(&run);
     pursue(&run);

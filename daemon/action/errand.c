@@ -34,6 +34,7 @@ static struct stage stage_of(const struct errand *errand, uint64_t now_usec)
         .took_usec = pursuit->started ? now_usec - pursuit->start_usec : 0,
         .dry_run = errand->errands->dry_run,
         .goes_on = errand->goes_on,
+        .half_done = pursuit->intent.interrupted && pursuit->intent.role == ROLE_BACKUP,
     };
 }
 
@@ -145,6 +146,7 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *user)
     (void)source, (void)usec;
     kill(errand->child.pid, SIGKILL);
     errand->overdue = true;
+    errand->settled = true;
     snprintf(errand->pursuit.reason, sizeof(errand->pursuit.reason),
              "it has taken longer than %d s and is stopped", (int)(DM_ACTION_DEADLINE_USEC / 1000000));
     announce(errand, TELL_FAILED | (errand->pursuit.stalled ? 0 : TELL_STALLED),
@@ -168,6 +170,7 @@ static void start_child(struct errand *errand, uint64_t now_usec)
 {
     struct dm_action action = {
         .intent = errand->pursuit.intent,
+        .earlier = errand->has_earlier ? &errand->earlier : NULL,
         .state_directory = errand->errands->state_directory,
     };
     int r = child_start(dm_action_run, &action, &errand->child);
@@ -189,6 +192,24 @@ static void start_child(struct errand *errand, uint64_t now_usec)
     announce(errand, pursuit_take_result(&errand->pursuit, &result, now_usec), now_usec);
 }
 
+/* A deferral that is not told yet may be udev's blkid, which has a device open for a moment. */
+static bool has_settled(const struct errand *errand)
+{
+    const struct pursuit *pursuit = &errand->pursuit;
+    switch (pursuit->phase) {
+    case PURSUIT_WANTED:
+    case PURSUIT_ACTING:
+        return false;
+    case PURSUIT_DEFERRED:
+        return pursuit->deferred_told;
+    case PURSUIT_MERGING:
+    case PURSUIT_RETRYING:
+    case PURSUIT_ENDED:
+        break;
+    }
+    return true;
+}
+
 /* Returns whether the errand has ended. */
 static bool consider(struct errand *errand, const struct observation *seen, uint64_t now_usec)
 {
@@ -197,12 +218,15 @@ static bool consider(struct errand *errand, const struct observation *seen, uint
     plan_make(&errand->pursuit.intent, seen, &plan);
     bool start = pursuit_consider(&errand->pursuit, &plan, now_usec, &tell);
     announce(errand, tell, now_usec);
+    if (!errand->errands->dry_run && pursuit_must_be_recorded(&errand->pursuit))
+        start = true;
     if (errand->has_successor && !start && errand->pursuit.phase != PURSUIT_ENDED)
         hand_to_successor(errand, now_usec);
     if (start && errand->errands->dry_run)
         errand->pursuit.phase = PURSUIT_ENDED;
     else if (start)
         start_child(errand, now_usec);
+    errand->settled = errand->settled || has_settled(errand);
     return errand->pursuit.phase == PURSUIT_ENDED;
 }
 
@@ -268,6 +292,19 @@ int errands_begin(struct errands *errands, const struct intent *intent, const st
     return 0;
 }
 
+int errands_begin_relocated(struct errands *errands, const struct intent *intent,
+                            const struct intent *earlier, uint64_t now_usec)
+{
+    int r = errands_begin(errands, intent, NULL, true, true, now_usec);
+    struct errand *errand = errands_find(errands, intent);
+    if (r < 0)
+        return r;
+    errand->earlier = *earlier;
+    errand->has_earlier = true;
+    errand->pursuit.outdated = true;
+    return 0;
+}
+
 uint64_t errands_next_usec(const struct errands *errands)
 {
     uint64_t next = UINT64_MAX;
@@ -287,6 +324,14 @@ bool errands_own(const struct errands *errands, const struct dm_device *device, 
             return true;
     }
     return false;
+}
+
+bool errands_settled(const struct errands *errands)
+{
+    for (size_t i = 0; i < errands->n_items; i++)
+        if (errands->items[i]->pursuit.intent.action == ACTION_MERGE && !errands->items[i]->settled)
+            return false;
+    return true;
 }
 
 size_t errands_acting(const struct errands *errands)

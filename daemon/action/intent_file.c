@@ -9,7 +9,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#define SUFFIX ".intent"
+#define SUFFIX         ".intent"
+#define NAME_MAX_BYTES 128 /* four numbers and a boot */
 
 static inline void close_fd(int *fd)
 {
@@ -21,8 +22,8 @@ static inline void close_fd(int *fd)
 
 static void format_name(const struct intent *intent, const char *suffix, char *name, size_t size)
 {
-    snprintf(name, size, "%u:%u-%u:%u%s", major(intent->origin), minor(intent->origin), major(intent->store),
-             minor(intent->store), suffix);
+    snprintf(name, size, "%u:%u-%u:%u@%s%s", major(intent->origin), minor(intent->origin),
+             major(intent->store), minor(intent->store), intent->boot_id, suffix);
 }
 
 static int open_directory(const char *path)
@@ -59,7 +60,7 @@ static int write_temporary(int directory, const char *name, const char *text, si
 
 int intent_file_store(const char *directory, const struct intent *intent)
 {
-    char text[INTENT_TEXT_MAX], name[64], temporary[64];
+    char text[INTENT_TEXT_MAX], name[NAME_MAX_BYTES], temporary[NAME_MAX_BYTES];
     _cleanup_fd_ int fd = open_directory(directory);
     if (fd < 0)
         return fd;
@@ -78,7 +79,7 @@ int intent_file_store(const char *directory, const struct intent *intent)
 
 int intent_file_remove(const char *directory, const struct intent *intent)
 {
-    char name[64];
+    char name[NAME_MAX_BYTES];
     _cleanup_fd_ int fd = open_directory(directory);
     if (fd < 0)
         return fd == -ENOENT ? 0 : fd;
@@ -105,7 +106,7 @@ static int read_one(int directory, const char *name, struct intent *ret_intent)
 
 int intent_file_read(const char *directory, const struct intent *intent, struct intent *ret_intent)
 {
-    char name[64];
+    char name[NAME_MAX_BYTES];
     _cleanup_fd_ int fd = open_directory(directory);
     if (fd < 0)
         return fd;

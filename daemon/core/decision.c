@@ -107,6 +107,8 @@ struct intent decision_intent(const struct member *member, const struct policy *
     snprintf(intent.rung, sizeof(intent.rung), "%s", rung->text);
     strcpy(intent.name, member->name);
     strcpy(intent.uuid, member->uuid);
+    strcpy(intent.origin_user_name, member->origin_user_name);
+    strcpy(intent.origin_user_uuid, member->origin_user_uuid);
     snprintf(intent.boot_id, sizeof(intent.boot_id), "%s", boot_id);
     return intent;
 }
@@ -120,6 +122,7 @@ bool decision_adopts_merge(const struct member *member, const char *boot_id, str
     *ret_intent = decision_intent(member, member->policy, rung, boot_id);
     ret_intent->role = ROLE_LIVE;
     ret_intent->origin_user = 0;
+    ret_intent->origin_user_name[0] = ret_intent->origin_user_uuid[0] = '\0';
     return true;
 }
 

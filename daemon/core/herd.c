@@ -51,6 +51,8 @@ static void read_role(struct member *member, const struct observation *seen)
         return;
     member->origin_user = user ? user->number : 0;
     member->origin_user_disk_sequence = user ? user->disk_sequence : 0;
+    strcpy(member->origin_user_name, user ? user->name : "");
+    strcpy(member->origin_user_uuid, user ? user->uuid : "");
     member->role_forced = member->policy && member->policy->role != ROLE_UNSET;
     if (member->role_forced)
         member->role = member->policy->role;

@@ -43,6 +43,7 @@ static const struct key keys[] = {
     {"origin-user-name", TEXT(origin_user_name)},
     {"origin-user-uuid", TEXT(origin_user_uuid)},
     {"handing-over", FIELD(BOOL, handing_over)},
+    {"interrupted", FIELD(BOOL, interrupted)},
     {"grow-to-sectors", FIELD(NUMBER64, grow_to_sectors)},
     {"limit-sectors", FIELD(NUMBER64, limit_sectors)},
     {"extend-from", TEXT(extend_from)},

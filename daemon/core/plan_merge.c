@@ -69,6 +69,7 @@ static void plan_live_merge_start(struct scene *scene, const struct target *targ
 {
     const struct dm_device *snapshot = scene->snapshot;
     const struct dm_device *user = find_open_origin_user(scene);
+    scene->plan->begun = scene->intent->interrupted;
     if (scene_is_cancelled(scene))
         ;
     else if (snapshot->has_inactive && !scene_merge_waits_in(snapshot, scene->intent))
@@ -77,7 +78,7 @@ static void plan_live_merge_start(struct scene *scene, const struct target *targ
         scene_decide(scene->plan, PLAN_DEFER, "somebody else has suspended it");
     else if (!scene->intent->role_forced &&
              observation_find_origin_user(scene->seen, scene->intent->origin, snapshot->number))
-        scene_decide(scene->plan, PLAN_ABANDON,
+        scene_decide(scene->plan, scene->intent->interrupted ? PLAN_REFUSE : PLAN_ABANDON,
                      "the system runs on its origin now: it is not a live snapshot");
     else if (user)
         scene_decide(scene->plan, PLAN_DEFER, "the origin's device %s is open", user->name);

@@ -27,6 +27,7 @@ static bool may_hand_over(struct scene *scene, const struct target *target)
 static void plan_rollback_start(struct scene *scene, const struct target *target)
 {
     const struct dm_device *snapshot = scene->snapshot, *origin_user = scene->origin_user;
+    scene->plan->begun = scene->intent->interrupted;
     if (!may_hand_over(scene, target)) {
         scene_add_back_out(scene);
         return;

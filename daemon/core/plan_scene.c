@@ -103,9 +103,9 @@ bool scene_may_begin(struct scene *scene, const struct target *target)
     else if (!intent->lost && status->state == SNAPSHOT_UNKNOWN)
         scene_decide(scene->plan, PLAN_REFUSE, "the kernel does not know its state");
     else if (!intent->lost && snapshot_state_is_lost(status->state))
-        scene_decide(scene->plan, PLAN_ABANDON, "it is lost: its status is %s",
-                     snapshot_state_name(status->state));
-    else if (!intent->lost && usage_has_fallen(intent, status))
+        scene_decide(scene->plan, intent->interrupted ? PLAN_REFUSE : PLAN_ABANDON,
+                     "it is lost: its status is %s", snapshot_state_name(status->state));
+    else if (!intent->lost && !intent->interrupted && usage_has_fallen(intent, status))
         scene_decide(scene->plan, PLAN_ABANDON, "its store is no longer as full as when this was decided");
     else
         return true;
@@ -114,9 +114,10 @@ bool scene_may_begin(struct scene *scene, const struct target *target)
 
 bool scene_is_cancelled(struct scene *scene)
 {
-    if (scene->intent->cancelled)
+    bool is_cancelled = scene->intent->cancelled && !scene->intent->interrupted;
+    if (is_cancelled)
         scene_decide(scene->plan, PLAN_ABANDON, "its rung is no longer in the configuration");
-    return scene->intent->cancelled;
+    return is_cancelled;
 }
 
 static bool table_uses(const struct dm_table *table, dev_t number)

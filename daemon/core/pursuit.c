@@ -13,12 +13,13 @@ const char *pursuit_phase_name(enum pursuit_phase phase)
 
 void pursuit_begin(struct pursuit *pursuit, const struct intent *intent, bool recorded, uint64_t now_usec)
 {
-    *pursuit = (struct pursuit){.intent = *intent, .recorded = recorded, .next_usec = now_usec};
+    *pursuit = (struct pursuit){
+        .intent = *intent, .recorded = recorded, .outdated = !recorded, .next_usec = now_usec};
 }
 
 bool pursuit_may_be_overtaken(const struct pursuit *pursuit)
 {
-    return pursuit->phase != PURSUIT_ACTING && !pursuit->begun;
+    return pursuit->phase != PURSUIT_ACTING && !pursuit->begun && !pursuit->intent.interrupted;
 }
 
 static unsigned stall(struct pursuit *pursuit)
@@ -126,6 +127,7 @@ static bool act(struct pursuit *pursuit, enum plan_verdict verdict, uint64_t now
     }
     pursuit->phase = PURSUIT_ACTING;
     pursuit->recorded = true;
+    pursuit->outdated = false;
     return true;
 }
 
@@ -157,6 +159,18 @@ bool pursuit_consider(struct pursuit *pursuit, const struct plan *plan, uint64_t
     else if (pursuit->phase != PURSUIT_RETRYING || now_usec >= pursuit->next_usec)
         *ret_tell = fail(pursuit, plan->reason, now_usec);
     return false;
+}
+
+bool pursuit_must_be_recorded(struct pursuit *pursuit)
+{
+    bool waits = pursuit->phase == PURSUIT_DEFERRED && pursuit->deferred_told;
+    bool merges = pursuit->phase == PURSUIT_MERGING && pursuit->recorded;
+    if (pursuit->intent.action != ACTION_MERGE || !pursuit->outdated || !(waits || merges))
+        return false;
+    pursuit->phase = PURSUIT_ACTING;
+    pursuit->recorded = true;
+    pursuit->outdated = false;
+    return true;
 }
 
 unsigned pursuit_take_result(struct pursuit *pursuit, const struct action_result *result, uint64_t now_usec)

@@ -221,17 +221,26 @@ void announce_done(struct journal *journal, const struct subject *subject, const
 void announce_failed(struct journal *journal, const struct subject *subject, const struct stage *stage)
 {
     char name[EVENT_NAME_MAX];
-    struct event event = stage_event(EVENT_ACTION_FAILED, LOG_ERR, stage);
-    say(journal, &event, subject, "Cannot %s %s: %s.", stage->action, event_text_name(subject->name, name),
-        stage->result);
+    struct event event = stage_event(EVENT_ACTION_FAILED, stage->half_done ? LOG_CRIT : LOG_ERR, stage);
+    say(journal, &event, subject, "Cannot %s %s: %s.%s", stage->action, event_text_name(subject->name, name),
+        stage->result,
+        stage->half_done ? " Its origin may be half rolled back, old and new data mixed: do not use it."
+                         : "");
 }
 
 void announce_deferred(struct journal *journal, const struct subject *subject, const struct stage *stage)
 {
     char name[EVENT_NAME_MAX];
-    struct event event = stage_event(EVENT_DEFERRED, LOG_WARNING, stage);
-    say(journal, &event, subject, "The %s of %s must wait: %s. It follows by itself as soon as it can.",
-        stage->action, event_text_name(subject->name, name), stage->result);
+    struct event event = stage_event(EVENT_DEFERRED, stage->half_done ? LOG_CRIT : LOG_WARNING, stage);
+    if (stage->half_done)
+        say(journal, &event, subject,
+            "The origin of %s may be half rolled back, old and new data mixed, for the machine went down in "
+            "the "
+            "middle of it, and the rest must wait: %s. It follows by itself as soon as it can.",
+            event_text_name(subject->name, name), stage->result);
+    else
+        say(journal, &event, subject, "The %s of %s must wait: %s. It follows by itself as soon as it can.",
+            stage->action, event_text_name(subject->name, name), stage->result);
 }
 
 void announce_hook_start(struct journal *journal, const struct subject *subject, const char *hook,

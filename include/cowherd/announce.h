@@ -44,6 +44,8 @@ struct stage {
     uint64_t took_usec; /* done: since its start; 0: not known */
     bool dry_run;
     bool goes_on; /* start: it had been begun before this daemon was started */
+    bool
+        half_done; /* failed, deferred: the machine went down in the middle, its origin may be half rolled back */
 };
 
 void announce_start(struct journal *journal, const struct subject *subject, const struct stage *stage);

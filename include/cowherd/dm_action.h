@@ -13,6 +13,8 @@
 
 struct dm_action {
     struct intent intent;
+    const struct intent
+        *earlier; /* its record of an earlier boot, which goes when this boot's is written; or NULL */
     const char *state_directory;
 };
 

@@ -18,6 +18,9 @@ struct errand {
     bool goes_on;         /* its intent was found when the daemon started, or its merge was somebody else's */
     bool has_successor;   /* a later rung wants this when the child has ended */
     struct intent successor;
+    bool has_earlier; /* its intent is of an earlier boot, and recorded as such */
+    struct intent earlier;
+    bool settled; /* it has come as far as it can for now: the kernel merges, or it has failed or must wait */
     unsigned stretches; /* children so far */
     bool acting;
     bool overdue; /* its child was killed for its deadline; that is told already */
@@ -45,6 +48,10 @@ struct errands {
 int errands_begin(struct errands *errands, const struct intent *intent, const struct sample *sample,
                   bool goes_on, bool recorded, uint64_t now_usec);
 
+/* Takes on an intent of an earlier boot, whose devices were found again (relocation.h). */
+int errands_begin_relocated(struct errands *errands, const struct intent *intent,
+                            const struct intent *earlier, uint64_t now_usec);
+
 /* Lets errands go on by what was seen: all of them after a complete look, else those that are due, whose
  * devices alone were looked at. */
 void errands_consider(struct errands *errands, const struct observation *seen, bool complete,
@@ -59,6 +66,9 @@ struct errand *errands_find(const struct errands *errands, const struct intent *
 /* Whether a target is the merging origin of an errand: its business, not another snapshot, as long as the merge has not
  * failed. */
 bool errands_own(const struct errands *errands, const struct dm_device *device, const struct target *target);
+
+/* Whether all merges have settled: whoever mounts their devices from now on is not in their way. */
+bool errands_settled(const struct errands *errands);
 
 /* How many have a child at work. */
 size_t errands_acting(const struct errands *errands);

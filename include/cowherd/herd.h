@@ -25,6 +25,8 @@ struct member {
     bool role_forced;
     dev_t origin_user; /* backup: the device through which the system uses the origin; 0: none */
     uint64_t origin_user_disk_sequence;
+    char origin_user_name[DM_NAME_BYTES];
+    char origin_user_uuid[DM_UUID_BYTES];
 
     const struct policy *policy; /* NULL: no section matches, nothing guards it */
     struct ladder ladder;

@@ -37,8 +37,10 @@ struct intent {
     uint64_t origin_user_disk_sequence;
     char origin_user_name[DM_NAME_BYTES]; /* by name and UUID it is found again after a reboot */
     char origin_user_uuid[DM_UUID_BYTES];
+    bool handing_over; /* recorded right before a merge is begun, and no longer when that was taken back */
     bool
-        handing_over; /* recorded right before a handover is tried: after a reboot the origin may be half rolled back */
+        interrupted; /* an earlier boot's merge had been begun: half of it may be done, so it is finished whatever
+                          rungs and usage say by now (relocation.h) */
 
     uint64_t grow_to_sectors;          /* extend: the store's size that is wanted */
     uint64_t limit_sectors;            /* extend-limit; 0: none */

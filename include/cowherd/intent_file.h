@@ -1,6 +1,8 @@
 /* Intents on disk: one file each in the state directory, there from before the first step until after the
  * last.
  *
+ * A file is named by origin, store and boot: device numbers are another device's after the next one.
+ *
  * Written to a temporary file, synced, renamed, and the directory synced: a reader finds a whole intent or
  * none. All of it may block on the disk: call it in a child, or before the daemon is ready. 0 or a negative
  * errno.
@@ -9,10 +11,10 @@
 
 #include "cowherd/intent.h"
 
-/* Keeps it, in place of an earlier one for the same origin and store. */
+/* Keeps it, in place of one of the same boot for the same origin and store. */
 int intent_file_store(const char *directory, const struct intent *intent);
 
-/* Reads the one that is kept for the same origin and store. -ENOENT where there is none. */
+/* Reads the one that is kept for the same boot, origin and store. -ENOENT where there is none. */
 int intent_file_read(const char *directory, const struct intent *intent, struct intent *ret_intent);
 
 /* Removes it. None there is no error. */

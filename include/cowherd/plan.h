@@ -19,6 +19,9 @@
  *   extend, linear   C: load a longer table (growth.h), resume (one atomic swap)
  *   extend, loop     C's backing file: allocate; C: take its new size
  *
+ * A merge that a reboot interrupted (intent.h) is past the point of no return from the start: usage, rungs and a
+ * lost snapshot do not end it, an open origin defers it.
+ *
  * S suspended with our table waiting in D is ours; any other suspension or waiting table is somebody else's,
  * and nothing is done beneath his hands.
  */

@@ -53,6 +53,7 @@ struct pursuit {
     struct intent intent;
     enum pursuit_phase phase;
     bool recorded; /* the intent may be in the state directory */
+    bool outdated; /* what is recorded of it is not all that is known, or nothing is recorded */
     bool begun;    /* past the point from which there is a way back */
     bool started;  /* its start has been told */
     bool stalled;
@@ -78,7 +79,8 @@ struct action_result {
 /* Takes on an intent. recorded: it was found in the state directory. */
 void pursuit_begin(struct pursuit *pursuit, const struct intent *intent, bool recorded, uint64_t now_usec);
 
-/* Whether a later rung's action may take its place: not while a child acts, nor past the point of no return. */
+/* Whether a later rung's action may take its place: not while a child acts, nor past the point of no return, nor where
+ * an earlier boot has been past it. */
 bool pursuit_may_be_overtaken(const struct pursuit *pursuit);
 
 /* The store of an extension that is tried again is full in that time: it is not waited for longer than that
@@ -89,6 +91,11 @@ void pursuit_hurry(struct pursuit *pursuit, uint64_t time_left_usec, uint64_t no
  * set of enum pursuit_tell. Call it only when no child acts and the pursuit has not ended. */
 bool pursuit_consider(struct pursuit *pursuit, const struct plan *plan, uint64_t now_usec,
                       unsigned *ret_tell);
+
+/* Whether the child is to be started only to record it: a merge that must wait for a device to be closed may have to
+ * wait for the next boot, and whoever makes the tables there must find it; one that the kernel went on with after a
+ * reboot is this boot's now. Call it behind pursuit_consider(). */
+bool pursuit_must_be_recorded(struct pursuit *pursuit);
 
 /* What follows from a child's end. Returns what is to be told. */
 unsigned pursuit_take_result(struct pursuit *pursuit, const struct action_result *result, uint64_t now_usec);

@@ -40,6 +40,8 @@ static void set_up(struct fixture *fixture)
                    .alone = true,
                    .role = ROLE_BACKUP,
                    .origin_user = makedev(254, 2),
+                   .origin_user_name = "sys",
+                   .origin_user_uuid = "Y",
                    .has_sample = true},
     };
     for (size_t i = 0; i < 3; i++) {
@@ -68,6 +70,8 @@ static void test_an_intent_says_whom_it_is_about(void **state)
     assert_true(intent.device == makedev(254, 1) && intent.origin_user == makedev(254, 2));
     assert_true(intent.origin == makedev(8, 1) && intent.store == makedev(8, 2));
     assert_int_equal(intent.disk_sequence, 7);
+    assert_string_equal(intent.origin_user_name, "sys");
+    assert_string_equal(intent.origin_user_uuid, "Y");
     assert_string_equal(intent.name, "root");
     assert_string_equal(intent.uuid, "X");
     assert_string_equal(intent.rung, "at 95% = drop");
@@ -166,6 +170,8 @@ static void test_only_a_merge_rung_adopts(void **state)
     assert_true(decision_adopts_merge(&fixture.member, "boot", &intent));
     assert_int_equal(intent.role, ROLE_LIVE);
     assert_true(intent.origin_user == 0);
+    assert_string_equal(intent.origin_user_name, "");
+    assert_string_equal(intent.origin_user_uuid, "");
     assert_string_equal(intent.rung, "at 16MiB free = merge");
 }
 

@@ -277,6 +277,8 @@ static void test_what_a_member_knows(void **state)
     assert_false(member->role_forced);
     assert_true(member->origin_user == makedev(254, 50));
     assert_int_equal(member->origin_user_disk_sequence, 150);
+    assert_string_equal(member->origin_user_name, "origin");
+    assert_string_equal(member->origin_user_uuid, "uuid-50");
     assert_ptr_equal(member->policy, &any_policy);
     assert_int_equal(member->asked_usec, fixture->now_usec);
     assert_true(member->has_sample);
@@ -467,6 +469,7 @@ static void test_lookup_error_flips_no_role(void **state)
     expect_look(fixture, "");
     assert_int_equal(member->role, ROLE_LIVE);
     assert_true(member->origin_user == 0);
+    assert_string_equal(member->origin_user_name, "");
 }
 
 /* ---- role */

@@ -34,6 +34,7 @@ static struct intent an_intent(void)
         .origin_user_name = "root",
         .origin_user_uuid = "CRYPT-5678",
         .handing_over = true,
+        .interrupted = true,
         .grow_to_sectors = 131072,
         .limit_sectors = 262144,
         .extend_from = "/dev/disk/by-label/spare",
@@ -68,6 +69,7 @@ static void assert_same(const struct intent *a, const struct intent *b)
     assert_string_equal(a->origin_user_name, b->origin_user_name);
     assert_string_equal(a->origin_user_uuid, b->origin_user_uuid);
     assert_int_equal(a->handing_over, b->handing_over);
+    assert_int_equal(a->interrupted, b->interrupted);
     assert_true(a->grow_to_sectors == b->grow_to_sectors);
     assert_true(a->limit_sectors == b->limit_sectors);
     assert_string_equal(a->extend_from, b->extend_from);
@@ -134,6 +136,7 @@ static void test_text(void **state)
                               "origin-user-name=root\n"
                               "origin-user-uuid=CRYPT-5678\n"
                               "handing-over=1\n"
+                              "interrupted=1\n"
                               "grow-to-sectors=131072\n"
                               "limit-sectors=262144\n"
                               "extend-from=/dev/disk/by-label/spare\n"
@@ -347,7 +350,7 @@ static void test_each_key_once(void **state)
     format(&intent, text);
     for (const char *c = text; *c; c++)
         lines += *c == '\n';
-    assert_int_equal(lines, 30); /* 29 keys and the end */
+    assert_int_equal(lines, 31); /* 30 keys and the end */
     for (size_t i = 0; i < lines - 1; i++) {
         edit_line(text, i, 1, false, edited);
         assert_string_equal(edited, text);
@@ -427,7 +430,8 @@ static void test_choices(void **state)
     assert_true(accepts("store-type", "2"));
     assert_false(accepts("store-type", "3"));
     assert_false(accepts("store-type", "4294967296"));
-    static const char *const bools[] = {"role-forced", "drop-open", "lost", "handing-over", "asked-lvm"};
+    static const char *const bools[] = {"role-forced",  "drop-open",   "lost",
+                                        "handing-over", "interrupted", "asked-lvm"};
     for (size_t i = 0; i < sizeof(bools) / sizeof(bools[0]); i++) {
         assert_true(accepts(bools[i], "0"));
         assert_true(accepts(bools[i], "1"));

@@ -370,6 +370,54 @@ static void test_no_overtaking_past_the_point(void **state)
     }
 }
 
+/* Half of it may be done since an earlier boot, whatever this one's tables show. */
+static void test_no_overtaking_what_a_reboot_interrupted(void **state)
+{
+    (void)state;
+    struct pursuit pursuit = pursuit_of(true);
+    pursuit.intent.interrupted = true;
+    assert_false(pursuit_may_be_overtaken(&pursuit));
+    take(&pursuit, PLAN_REFUSE, -EIO, "x", NOW);
+    assert_false(pursuit_may_be_overtaken(&pursuit));
+}
+
+/* Once it is told that it must wait, and once in all; a drop is decided anew after a reboot. */
+static void test_a_deferred_merge_is_recorded(void **state)
+{
+    (void)state;
+    for (enum action_kind kind = ACTION_EXTEND; kind <= ACTION_DROP; kind++)
+        for (unsigned recorded = 0; recorded < 2; recorded++) {
+            struct pursuit pursuit = pursuit_of(recorded);
+            bool is_wanted = kind == ACTION_MERGE && !recorded;
+            pursuit.intent.action = kind;
+            consider(&pursuit, PLAN_DEFER, 0, "open", NOW);
+            assert_false(pursuit_must_be_recorded(&pursuit));
+            consider(&pursuit, PLAN_DEFER, 0, "open", NOW + PURSUIT_GRACE_USEC);
+            assert_int_equal(pursuit_must_be_recorded(&pursuit), is_wanted);
+            assert_int_equal(pursuit.phase, is_wanted ? PURSUIT_ACTING : PURSUIT_DEFERRED);
+            assert_int_equal(take(&pursuit, PLAN_DEFER, 0, "open", NOW + PURSUIT_GRACE_USEC), 0);
+            assert_false(pursuit_must_be_recorded(&pursuit));
+        }
+}
+
+/* Found again after a reboot: its record still names that boot's devices. */
+static void test_a_merge_that_outlived_a_reboot_is_recorded_anew(void **state)
+{
+    (void)state;
+    for (unsigned outdated = 0; outdated < 2; outdated++) {
+        struct pursuit pursuit = pursuit_of(true);
+        pursuit.outdated = outdated;
+        consider(&pursuit, PLAN_WAIT, 0, "", NOW);
+        assert_int_equal(pursuit_must_be_recorded(&pursuit), outdated);
+        take(&pursuit, PLAN_WAIT, 0, "", NOW);
+        assert_false(pursuit_must_be_recorded(&pursuit));
+    }
+    struct pursuit foreign = pursuit_of(
+        false); /* somebody else's that is only watched until it can be ended */
+    consider(&foreign, PLAN_WAIT, 0, "", NOW);
+    assert_false(pursuit_must_be_recorded(&foreign));
+}
+
 static void test_longest_reason(void **state)
 {
     (void)state;
@@ -462,6 +510,9 @@ int main(void)
         cmocka_unit_test(test_result_without_an_end),
         cmocka_unit_test(test_overtaking),
         cmocka_unit_test(test_no_overtaking_past_the_point),
+        cmocka_unit_test(test_a_deferred_merge_is_recorded),
+        cmocka_unit_test(test_a_merge_that_outlived_a_reboot_is_recorded_anew),
+        cmocka_unit_test(test_no_overtaking_what_a_reboot_interrupted),
         cmocka_unit_test(test_longest_reason),
         cmocka_unit_test(test_an_extension_is_tried_often_and_told_seldom),
         cmocka_unit_test(test_an_extension_is_tried_while_there_is_time),

@@ -7,6 +7,8 @@ DISK_KIB=131072
 PATTERN=/run/cowherd-vm-pattern
 SHIPPED=/run/cowherd-vm-shipped.conf    # the configuration that the build installs
 PATTERN_MIB=16
+PERSISTENT=/dev/vda     # the disk that outlives a reset
+PHASE=${PHASE:-0}       # how many resets there were
 MARK=                   # journal cursor: events are looked for from it on
 
 # ---- saying what is wrong
@@ -134,7 +136,7 @@ unmount_all() {
     local target
     findmnt -rn -o SOURCE,TARGET | tac | while read -r source target; do
         case $source in
-        /dev/mapper/* | /dev/dm-* | /dev/ram* | /dev/loop*)
+        /dev/mapper/* | /dev/dm-* | /dev/ram* | /dev/loop* | /dev/vd*)
             timeout 10 umount "$target" || umount -l "$target" || true
             ;;
         esac
@@ -171,8 +173,9 @@ forget_files() {
 fresh_disks() {
     udevadm settle --timeout=10 || true
     wait_until 10 modprobe -r brd || fail "the disks are busy: $(grep . /sys/block/ram*/holders/* 2>&1)"
-    modprobe -a dm-mod dm-snapshot loop
+    modprobe -a dm-mod dm-snapshot loop virtio_blk
     modprobe brd "rd_nr=$DISKS" "rd_size=$DISK_KIB" max_part=0
+    [[ ! -b $PERSISTENT || $PHASE -gt 0 ]] || blkdiscard --zeroout "$PERSISTENT"
     udevadm settle --timeout=10 || true
 }
 
@@ -282,6 +285,17 @@ no_cookies() {
     local left
     left=$(ipcs -s | grep '^0x' || true)
     [[ -z $left ]] || { echo "semaphores left: $left"; return 1; }
+}
+
+# ---- resets, in a scenario that says "# resets: N"
+
+# reset: the machine ends here and now, without a sync; it boots again and begins the scenario anew, with PHASE one higher.
+# Only what is on $PERSISTENT is still there.
+reset() {
+    [[ -b $PERSISTENT ]] || fail "no disk that outlives a reset: say how many there are, # resets: N"
+    echo "reset"
+    echo b >/proc/sysrq-trigger
+    sleep infinity
 }
 
 # ---- cowherd
