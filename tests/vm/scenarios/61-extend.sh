@@ -235,10 +235,10 @@ loop_zeroes() {
     fallocate -l 4MiB /root/store
     device=$(losetup --find --show --sizelimit 2MiB /root/store)
     mark
-    dmsetup create ring --table "0 $((32 * MIB)) snapshot /dev/ram2 $(lsblk -dnro MAJ:MIN "$device") P 8"
-    write_random ring 0 300
-    fails_with ring 'size limit'
-    dmsetup remove ring
+    dmsetup create capped --table "0 $((32 * MIB)) snapshot /dev/ram2 $(lsblk -dnro MAJ:MIN "$device") P 8"
+    write_random capped 0 300
+    fails_with capped 'size limit'
+    dmsetup remove capped
     losetup -d "$device"
     rm /root/store
     umount "$data"
@@ -322,6 +322,8 @@ extend-from = /dev/ram4
 [snapshot right]
 at 50% = extend 2MiB
 extend-from = /dev/ram4
+[snapshot capped]
+at 55% = extend 50%
 [snapshot ring]
 at 55% = extend 50%
 on stalled = alert critical
