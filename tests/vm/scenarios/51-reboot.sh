@@ -124,7 +124,7 @@ begin_cut() {
     make_pair cut
     fill /dev/mapper/cut-origin 10
     remember cut "$(sha /dev/mapper/cut-origin)"
-    slow cut-store "$(store_at cut)" $STORE 25000
+    slow cut-store "$(store_at cut)" $STORE 200000
 }
 
 # All five have merged so much that their usage is far below their rung's, and none is through.
@@ -210,7 +210,7 @@ after() {
     order_mount
     mark
     check "started with the mount" systemctl start cowherd.service mnt-pair.mount
-    check_eq "there is no cycle in that order" "$(journalctl -q --cursor="$MARK" -o cat -g 'ordering cycle' | head -n1)" ""
+    check_eq "there is no cycle in that order" "$(journalctl -q --cursor="$MARK" -o cat -g 'ordering cycle' | head -n1 || true)" ""
     check "once it is ready a mount finds the rollback: pair" grep -qE '^(snapshot-merge|linear)$' <<<"$(target pair-origin)"
     check "and the one that was only decided: told" grep -qE '^(snapshot-merge|linear)$' <<<"$(target told-origin)"
     check_eq "which shows the old data while the kernel merges" "$(cat /mnt/pair/file)" old
