@@ -33,7 +33,7 @@ END
 
 # ---- writers, each as fast as it can, on chunks that are not copied yet, until it is stopped or through
 
-write_direct() { exec dd if=/dev/zero of="$1" bs=1M count=120 oflag=direct conv=notrunc status=none; }
+write_direct() { exec dd if=/dev/zero of="$1" bs=1M count=104 seek=16 oflag=direct conv=notrunc status=none; }
 write_file() { exec dd if=/dev/zero of="$1/file" bs=1M count=90 conv=fsync status=none; }
 # One block of 4 KiB in each chunk: sparse skips what is zero.
 write_small() {
@@ -42,7 +42,7 @@ write_small() {
         { head -c 4096 /dev/zero | tr '\0' x; head -c $(($2 - 4096)) /dev/zero; } >/run/one
         for ((at = 0; at < 16 << 20; at += $2)); do cat /run/one; done >/run/stride
     fi
-    for at in {0..6}; do
+    for at in {1..6}; do
         dd if=/run/stride of="$1" bs=4096 seek=$((at * 4096)) oflag=direct conv=notrunc,sparse status=none
     done
 }
@@ -73,6 +73,7 @@ backup() {
     mark
     make_backup b /dev/ram0 /dev/ram1 $((MIB * 2048)) "$2"
     event 10 COWHERD_EVENT=found COWHERD_SNAPSHOT=b >/dev/null
+    fill "$ORIGIN" 14
     "$3" "$ORIGIN" "${@:4}" &
     writer=$!
     end=$(outcome b)
@@ -183,14 +184,50 @@ ways_of_leaving() {
     released "killed and not started again"
     ended
     rm -f /var/lib/cowherd/*
+    recalled
+}
+
+# With nothing that runs after the daemon the limits stay, until the next one starts.
+recalled() {
+    dropin <<<"$UNIT"$'\nRestart=no\nExecStopPost='
+    start_cowherd
+    braked
+    kill -KILL "$(systemctl show -P MainPID cowherd.service)"
+    wait_until 20 inactive
+    check "killed, and nothing run after it: the limits are still there" held "$(number "$ORIGIN")"
+    end_writer "$WRITER"
+    rm -f /var/lib/cowherd/*
+    settings no drop
+    start_cowherd
+    released "started anew"
+    clean_up b
+    settings yes drop
+}
+
+# An action that hangs: nobody is held longer than its deadline of 30 s.
+deadline() {
+    local json
+    echo "-1 remove 60000" >/run/crash.conf
+    mark
+    make_backup b /dev/ram0 /dev/ram1 $((3 * MIB * 2048))
+    event 10 COWHERD_EVENT=found COWHERD_SNAPSHOT=b >/dev/null
+    fill "$ORIGIN" 46
+    dd if=/dev/zero of="$ORIGIN" bs=64k count=1200 seek=736 oflag=direct conv=notrunc status=none &
+    WRITER=$!
+    event 20 COWHERD_EVENT=brake COWHERD_SNAPSHOT=b >/dev/null
+    json=$(event 60 COWHERD_EVENT=brake COWHERD_SNAPSHOT=b COWHERD_RESULT=released)
+    check "held no longer than the deadline: $(field "$json" MESSAGE)" grep -qE 'after (29|3[0-3]) s, although' <<<"$(field "$json" MESSAGE)"
+    check "and until then the store lasted, at $(field "$json" COWHERD_PERCENT) %" [ "$(count_events COWHERD_EVENT=lost)" -eq 0 ]
+    released "deadline"
+    slow
+    ended
+    slow remove
 }
 
 # ---- what somebody else has set
 
 foreign() {
     local group=/sys/fs/cgroup/keep.slice device
-    dropin <<<"$UNIT"
-    start_cowherd
     mark
     make_backup b /dev/ram0 /dev/ram1 $((MIB * 2048))
     event 10 COWHERD_EVENT=found COWHERD_SNAPSHOT=b >/dev/null
@@ -244,6 +281,9 @@ survives
 survives_live
 check_eq "every limit is what it was" "$(limits)" "$BEFORE"
 ways_of_leaving
+dropin <<<"$UNIT"
+systemctl restart cowherd.service
+deadline
 foreign
 fallback
 check "nothing is left suspended" nothing_suspended
