@@ -32,7 +32,11 @@ int kernel_cookie_create(uint32_t cookie)
     int semaphore = semget((key_t)cookie, 1, 0600 | IPC_CREAT | IPC_EXCL);
     if (semaphore < 0)
         return -errno;
-    return semctl(semaphore, 0, SETVAL, one) < 0 ? -errno : 0;
+    if (semctl(semaphore, 0, SETVAL, one) == 0)
+        return 0;
+    int error = errno;
+    semctl(semaphore, 0, IPC_RMID); /* nobody would: its key is not kept for want of a use */
+    return -error;
 }
 
 static uint64_t now_usec(void)
@@ -42,14 +46,16 @@ static uint64_t now_usec(void)
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-/* dm_udev_wait() never returns while udevd is stuck, so the state is asked for until the deadline. */
+/* dm_udev_wait() never returns while udevd is stuck, so the state is asked for until the deadline. It destroys a cookie
+ * that is ready; where that fails it says so, and yet that the cookie was ready. */
 static bool wait_ready(uint32_t cookie, uint64_t wait_usec)
 {
     uint64_t deadline_usec = now_usec() + wait_usec;
     int ready = 0;
-    while (dm_udev_wait_immediate(cookie, &ready) && !ready && now_usec() < deadline_usec)
+    bool asked;
+    while ((asked = dm_udev_wait_immediate(cookie, &ready)) && !ready && now_usec() < deadline_usec)
         nanosleep(&(struct timespec){.tv_nsec = (long)COOKIE_POLL_USEC * 1000}, NULL);
-    return ready;
+    return asked && ready;
 }
 
 int kernel_cookie_release(uint32_t cookie, uint64_t wait_usec)

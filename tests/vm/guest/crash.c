@@ -1,13 +1,16 @@
-/* Kills the daemon and its acting child at one chosen call of theirs, or makes that call fail: preloaded into
- * cowherd in the virtual machine. The calls that change something are numbered in the order in which they are
- * made, over all children, so that a dry pass counts them and one run each stops at every one.
+/* Kills the daemon and its acting child at one chosen call of theirs, makes that call fail, or hang: preloaded into
+ * cowherd in the virtual machine. The calls that change something (tables, files, semaphores, processes) are numbered
+ * in the order in which they are made, over all children, so that a dry pass counts them and one run each stops at
+ * every one. A child's listing of the devices is numbered too, for it can fail.
  *
- * /run/crash.conf (read anew at each fork of the daemon): "AT WHEN FAULT", for example "7 before kill", "7
- * after kill", "7 before 16" (errno), "7 before hang". "0 before kill" only counts. Each call appends "N
- * NAME" to /run/crash.log, in shared order. A fault happens once: /run/crash.done is made right before it.
+ * /run/crash.conf (read anew at each fork of the daemon): "AT WHEN FAULT", for example "7 before kill", "7 after
+ * kill", "7 before 16" (errno), "7 before hang", "7 before stuck". A call that hangs does so until the daemon has
+ * waited a tenth of its deadline, one that is stuck for all of it. "0 before kill" only counts. Each call appends its
+ * name to /run/crash.log, in shared order. A fault happens once: /run/crash.done is made right before it.
  *
  * "-1 NAME MSEC" counts nothing and delays each call of that name instead: "-1 remove 3000".
  */
+#include "cowherd/dm_action.h"
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +32,7 @@ static int after;
 static int fault_errno;
 static int hang;
 static char delayed[16];
+static int in_haste;
 
 static void read_conf(void)
 {
@@ -39,7 +43,8 @@ static void read_conf(void)
     if (file)
         fclose(file);
     after = strcmp(when, "after") == 0;
-    hang = strcmp(fault, "hang") == 0;
+    in_haste = strcmp(fault, "hang") == 0;
+    hang = in_haste || strcmp(fault, "stuck") == 0;
     snprintf(delayed, sizeof(delayed), "%s", at < 0 ? when : "");
     fault_errno = atoi(fault);
 }
@@ -50,19 +55,32 @@ __attribute__((constructor)) static void begin(void)
     read_conf();
 }
 
+static int open_own(const char *path, int flags)
+{
+    static int (*next)(const char *, int, ...);
+    if (!next)
+        next = (int (*)(const char *, int, ...))dlsym(RTLD_NEXT, "open");
+    return next(path, flags | O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+}
+
+static ssize_t write_own(int fd, const void *data, size_t size)
+{
+    static ssize_t (*next)(int, const void *, size_t);
+    if (!next)
+        next = (ssize_t(*)(int, const void *, size_t))dlsym(RTLD_NEXT, "write");
+    return next(fd, data, size);
+}
+
 /* The number of this call, over all children: one line each in a file that all of them append to. */
 static int count(const char *name)
 {
     char line[64];
     struct stat status;
-    static int (*next_open)(const char *, int, ...);
-    if (!next_open)
-        next_open = (int (*)(const char *, int, ...))dlsym(RTLD_NEXT, "open");
-    int fd = next_open("/run/crash.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    int fd = open_own("/run/crash.log", O_APPEND);
     if (fd < 0)
         return 0;
-    int n = snprintf(line, sizeof(line), "%-31s\n", name);
-    if (write(fd, line, (size_t)n) != n || fstat(fd, &status) < 0) {
+    int n = snprintf(line, sizeof(line), "%-15s\n", name);
+    if (write_own(fd, line, (size_t)n) != n || fstat(fd, &status) < 0) {
         close(fd);
         return 0;
     }
@@ -72,10 +90,7 @@ static int count(const char *name)
 
 static int claim(void)
 {
-    static int (*next_open)(const char *, int, ...);
-    if (!next_open)
-        next_open = (int (*)(const char *, int, ...))dlsym(RTLD_NEXT, "open");
-    int fd = next_open("/run/crash.done", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int fd = open_own("/run/crash.done", O_EXCL);
     if (fd >= 0)
         close(fd);
     return fd >= 0;
@@ -121,6 +136,10 @@ static void leave(int number)
 
 static const char *name_of(unsigned long request, const struct dm_ioctl *io)
 {
+    if (request == DM_LIST_DEVICES && getpid() != daemon_pid)
+        return "list";
+    if (request == LOOP_SET_CAPACITY)
+        return "set-capacity";
     if (request == DM_TABLE_LOAD)
         return "load";
     if (request == DM_TABLE_CLEAR)
@@ -148,14 +167,16 @@ int ioctl(int fd, unsigned long request, ...)
     if (number < 0)
         return -1;
     int r = next(fd, request, argument);
+    int error = errno;
     leave(number);
+    errno = error;
     return r;
 }
 
-#define WRAP(type, name, parameters, arguments)                                                              \
+#define WRAP_IF(changes, type, name, parameters, arguments)                                                  \
     type name parameters                                                                                     \
     {                                                                                                        \
-        int number = enter(#name);                                                                           \
+        int number = (changes) ? enter(#name) : 0;                                                           \
         if (number < 0)                                                                                      \
             return -1;                                                                                       \
         type r = NEXT(name) arguments;                                                                       \
@@ -165,25 +186,79 @@ int ioctl(int fd, unsigned long request, ...)
         return r;                                                                                            \
     }
 
+#define WRAP(type, name, parameters, arguments) WRAP_IF(1, type, name, parameters, arguments)
+
+/* What the daemon says is not counted: how often it does depends on the time. What a child reports is. */
+static int is_counted(int fd)
+{
+    struct stat status;
+    if (fd == STDERR_FILENO || fstat(fd, &status) < 0)
+        return 0;
+    return S_ISREG(status.st_mode) || S_ISBLK(status.st_mode) ||
+           (S_ISFIFO(status.st_mode) && getpid() != daemon_pid);
+}
+
 WRAP(int, fsync, (int fd), (fd))
 WRAP(int, renameat, (int from, const char *old, int to, const char *new), (from, old, to, new))
 WRAP(int, unlinkat, (int fd, const char *path, int flags), (fd, path, flags))
+WRAP(int, fallocate, (int fd, int mode, off_t offset, off_t size), (fd, mode, offset, size))
 WRAP(ssize_t, pwrite, (int fd, const void *data, size_t size, off_t offset), (fd, data, size, offset))
 WRAP(int, fallocate, (int fd, int mode, off_t offset, off_t length), (fd, mode, offset, length))
 WRAP(int, ftruncate, (int fd, off_t length), (fd, length))
 WRAP(int, semop, (int id, struct sembuf *operations, size_t n), (id, operations, n))
+WRAP_IF(is_counted(fd), ssize_t, write, (int fd, const void *data, size_t size), (fd, data, size))
 
 /* Looking for a cookie changes nothing, and how often that is done depends on udev's speed. */
-int semget(key_t key, int n, int flags)
+WRAP_IF(flags &IPC_CREAT, int, semget, (key_t key, int n, int flags), (key, n, flags))
+
+int semctl(int id, int n, int command, ...)
 {
-    int (*next)(key_t, int, int) = NEXT(semget);
-    int number = flags & IPC_CREAT ? enter("semget") : 0;
+    va_list arguments;
+    va_start(arguments, command);
+    void *argument = va_arg(arguments, void *);
+    va_end(arguments);
+    int (*next)(int, int, int, ...) = (int (*)(int, int, int, ...))dlsym(RTLD_NEXT, "semctl");
+    int number = command == SETVAL || command == IPC_RMID ? enter("semctl") : 0;
     if (number < 0)
         return -1;
-    int r = next(key, n, flags);
-    if (number)
-        leave(number);
+    int r = next(id, n, command, argument);
+    int error = errno;
+    leave(number);
+    errno = error;
     return r;
+}
+
+/* Files that are made, or written from their beginning on. */
+static int open_counted(const char *name, int at_fd, const char *path, int flags, mode_t mode)
+{
+    int (*next)(int, const char *, int, ...) = (int (*)(int, const char *, int, ...))dlsym(RTLD_NEXT,
+                                                                                           "openat");
+    int number = flags & (O_CREAT | O_TRUNC) ? enter(name) : 0;
+    if (number < 0)
+        return -1;
+    int fd = next(at_fd, path, flags, mode);
+    int error = errno;
+    leave(number);
+    errno = error;
+    return fd;
+}
+
+int open(const char *path, int flags, ...)
+{
+    va_list arguments;
+    va_start(arguments, flags);
+    mode_t mode = flags & O_CREAT ? va_arg(arguments, mode_t) : 0;
+    va_end(arguments);
+    return open_counted("open", AT_FDCWD, path, flags, mode);
+}
+
+int openat(int fd, const char *path, int flags, ...)
+{
+    va_list arguments;
+    va_start(arguments, flags);
+    mode_t mode = flags & O_CREAT ? va_arg(arguments, mode_t) : 0;
+    va_end(arguments);
+    return open_counted("openat", fd, path, flags, mode);
 }
 
 pid_t fork(void)
@@ -196,4 +271,15 @@ pid_t fork(void)
     pid_t pid = NEXT(fork)();
     leave(number);
     return pid;
+}
+
+/* Waiting out every deadline would make a test of hours; what comes after it is the same. */
+int sd_event_add_time_relative(void *event, void **source, clockid_t clock, uint64_t usec, uint64_t accuracy,
+                               void *callback, void *user)
+{
+    int (*next)(void *, void **, clockid_t, uint64_t, uint64_t, void *,
+                void *) = (__typeof__(next))dlsym(RTLD_NEXT, "sd_event_add_time_relative");
+    if (in_haste && usec == DM_ACTION_DEADLINE_USEC)
+        usec /= 10;
+    return next(event, source, clock, usec, accuracy, callback, user);
 }
