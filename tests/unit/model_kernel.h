@@ -6,6 +6,7 @@
 #pragma once
 
 #include "cowherd/observation.h"
+#include <sys/sysmacros.h>
 
 #define ORIGIN         makedev(1, 0)
 #define STORE          makedev(1, 1)

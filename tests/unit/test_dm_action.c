@@ -1,0 +1,428 @@
+/* dm_action: the acting child and its daemon against a model kernel, with every fault and every pair of faults.
+ *
+ * dm_action.c, pursuit.c and the plans are the real ones; what they call of the kernel, of the intents on disk and of the
+ * store is played here. Each of those calls is a point at which child and daemon are killed, before and after it, or the
+ * child alone (it hangs past its deadline), or at which it fails. Behind the first fault the calls are counted anew, in
+ * whatever order they are then made, and the second one is tried at each of them.
+ */
+#include "cowherd/dm_action.h"
+#include "cowherd/intent_file.h"
+#include "cowherd/kernel.h"
+#include "cowherd/store_device.h"
+#include "model_actions.h"
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define ROUNDS_MAX  60 /* of the daemon; a pursuit that never ends needs more */
+#define COOKIES_MAX 64
+#define SEQUENCE    7 /* the store's */
+
+enum fault_kind {
+    FAULT_KILL_BEFORE,
+    FAULT_KILL_AFTER,
+    FAULT_HANG, /* before the call, until the child is killed */
+    FAULT_EIO,
+    FAULT_EBUSY, /* what the child takes for "somebody has it open" */
+    N_FAULTS,
+};
+
+struct fault {
+    int at; /* 1: at the first call from here on; 0: none */
+    enum fault_kind kind;
+};
+
+enum child_end { CHILD_ENDED, CHILD_HANGS, CHILD_KILLED }; /* killed: the daemon with it */
+
+static struct machine machine;
+static bool recorded; /* the intent is on disk */
+static struct intent record;
+static bool cookies[COOKIES_MAX]; /* those there are */
+static uint32_t n_cookies;
+static struct fault faults[2];
+static int n_faults;  /* that have come */
+static int calls;     /* since the last fault */
+static bool is_fatal; /* after this call */
+static jmp_buf child_dies;
+static int result_pipe[2];
+
+/* ---- faults */
+
+static bool is_due(enum fault_kind *ret_kind)
+{
+    calls++;
+    if (n_faults == 2 || faults[n_faults].at != calls)
+        return false;
+    *ret_kind = faults[n_faults++].kind;
+    calls = 0;
+    return true;
+}
+
+/* Before a call of the child's. Returns the error that it is to fail with, or 0. */
+static int enter(void)
+{
+    enum fault_kind kind;
+    if (!is_due(&kind))
+        return 0;
+    switch (kind) {
+    case FAULT_KILL_BEFORE:
+        longjmp(child_dies, CHILD_KILLED);
+    case FAULT_HANG:
+        longjmp(child_dies, CHILD_HANGS);
+    case FAULT_KILL_AFTER:
+        is_fatal = true;
+        return 0;
+    case FAULT_EBUSY:
+        return -EBUSY;
+    default:
+        return -EIO;
+    }
+}
+
+static int leave(int result)
+{
+    if (is_fatal) {
+        is_fatal = false;
+        longjmp(child_dies, CHILD_KILLED);
+    }
+    return result;
+}
+
+/* ---- what the child calls */
+
+void kernel_open(void (*log)(int priority, const char *message))
+{
+    (void)log;
+}
+
+int mlockall(int flags)
+{
+    (void)flags;
+    return 0; /* a test need not be allowed to */
+}
+
+int kernel_observe(struct observation *ret_observation)
+{
+    int r = enter();
+    if (r < 0)
+        return r;
+    *ret_observation = (struct observation){0};
+    if (!is_fatal)
+        observe(&machine, ret_observation);
+    return leave(0);
+}
+
+static int change(dev_t number, int (*operation)(struct model_device *device, const void *argument),
+                  const void *argument)
+{
+    int r = enter();
+    if (r < 0)
+        return r;
+    struct model_device *device = find_device(&machine, number);
+    return leave(device ? operation(device, argument) : -ENXIO);
+}
+
+static int load(struct model_device *device, const void *table)
+{
+    return model_load(&machine, device, table);
+}
+
+static int clear(struct model_device *device, const void *argument)
+{
+    (void)argument;
+    destroy_table(&machine, &device->inactive);
+    return 0;
+}
+
+static int suspend(struct model_device *device, const void *argument)
+{
+    (void)argument;
+    device->suspended = true;
+    return 0;
+}
+
+static int resume(struct model_device *device, const void *argument)
+{
+    (void)argument;
+    return model_resume(&machine, device);
+}
+
+static int take_away(struct model_device *device, const void *deferred)
+{
+    return model_remove(&machine, device, *(const bool *)deferred);
+}
+
+int kernel_load(dev_t device, const struct target *table)
+{
+    return change(device, load, table);
+}
+
+int kernel_clear(dev_t device)
+{
+    return change(device, clear, NULL);
+}
+
+int kernel_suspend(dev_t device)
+{
+    return change(device, suspend, NULL);
+}
+
+int kernel_resume(dev_t device, uint32_t cookie)
+{
+    assert_true(!cookie || cookies[cookie]);
+    return change(device, resume, NULL);
+}
+
+int kernel_remove(dev_t device, bool deferred, uint32_t cookie)
+{
+    assert_true(!cookie || cookies[cookie]);
+    return change(device, take_away, &deferred);
+}
+
+/* Somebody else than the child, who has it open while he asks. */
+int kernel_open_count(dev_t device, unsigned *ret_count)
+{
+    *ret_count = find_device(&machine, device)->open_count + 1;
+    return 0;
+}
+
+int kernel_device_path(dev_t device, char *path, size_t size)
+{
+    (void)device;
+    snprintf(path, size, "/dev/null");
+    return 0;
+}
+
+int kernel_disk_sequence(dev_t device, uint64_t *ret_sequence)
+{
+    assert_true(device == STORE);
+    *ret_sequence = SEQUENCE;
+    return 0;
+}
+
+int kernel_cookie_choose(uint32_t *ret_cookie)
+{
+    assert_true(n_cookies + 1 < COOKIES_MAX);
+    *ret_cookie = ++n_cookies;
+    return 0;
+}
+
+/* No cookie is made that could not be found after a crash. */
+int kernel_cookie_create(uint32_t cookie)
+{
+    assert_true(recorded && record.cookie == cookie);
+    int r = enter();
+    if (r < 0)
+        return r;
+    cookies[cookie] = true;
+    return leave(0);
+}
+
+/* However it fails, the cookie is gone. */
+int kernel_cookie_release(uint32_t cookie, uint64_t wait_usec)
+{
+    (void)wait_usec;
+    int r = enter();
+    cookies[cookie] = false;
+    return leave(r);
+}
+
+int store_device_zero(dev_t store, bool only_if_merged)
+{
+    assert_true(recorded);
+    int r = enter();
+    return r < 0 ? r : leave(model_zero(&machine, store, only_if_merged));
+}
+
+int intent_file_store(const char *directory, const struct intent *intent)
+{
+    (void)directory;
+    int r = enter();
+    if (r < 0)
+        return r;
+    recorded = true;
+    record = *intent;
+    return leave(0);
+}
+
+int intent_file_read(const char *directory, const struct intent *intent, struct intent *ret_intent)
+{
+    (void)directory, (void)intent;
+    if (!recorded)
+        return -ENOENT;
+    *ret_intent = record;
+    return 0;
+}
+
+int intent_file_remove(const char *directory, const struct intent *intent)
+{
+    (void)directory, (void)intent;
+    int r = enter();
+    if (r < 0)
+        return r;
+    recorded = false;
+    return leave(0);
+}
+
+/* ---- the daemon */
+
+static enum child_end run_child(const struct intent *intent, struct action_result *ret_result)
+{
+    struct dm_action action = {.intent = *intent, .state_directory = "/nowhere"};
+    int end = setjmp(child_dies);
+    if (end != CHILD_ENDED)
+        return (enum child_end)end;
+    dm_action_run(&action, result_pipe[1]);
+    assert_int_equal(read(result_pipe[0], ret_result, sizeof(*ret_result)), sizeof(*ret_result));
+    return CHILD_ENDED;
+}
+
+static void plan_now(const struct intent *intent, struct plan *ret_plan)
+{
+    struct observation seen = {0};
+    observe(&machine, &seen);
+    plan_make(intent, &seen, ret_plan);
+    observation_done(&seen);
+}
+
+/* As errand.c: what became of a child that was killed is not known. Returns whether the daemon lives on. */
+static bool act(struct pursuit *pursuit, uint64_t now_usec)
+{
+    struct action_result result = {.verdict = PLAN_REFUSE, .begun = true, .error = -ETIMEDOUT};
+    enum child_end end = run_child(&pursuit->intent, &result);
+    if (end == CHILD_KILLED)
+        return false;
+    pursuit_take_result(pursuit, &result, now_usec);
+    return true;
+}
+
+/* What could not be begun is taken back before it is tried again, if nothing hinders that. */
+static void assert_nothing_held(const struct pursuit *pursuit)
+{
+    for (size_t i = 0; i < N_DEVICES && !pursuit->begun && n_faults < 2; i++)
+        if (machine.devices[i].suspended || machine.devices[i].inactive.n_targets > 0)
+            fail_msg("%s is left suspended or half loaded: %s", device_names[i], pursuit->reason);
+}
+
+static bool is_idle(const struct pursuit *pursuit)
+{
+    return pursuit->phase == PURSUIT_DEFERRED || pursuit->phase == PURSUIT_RETRYING;
+}
+
+/* One life of the daemon: to the end of its pursuit, or to its own. Returns whether it came to the former. */
+static bool live(const struct intent *decided, uint64_t *now_usec)
+{
+    struct pursuit pursuit;
+    struct plan plan;
+    unsigned tell;
+    pursuit_begin(&pursuit, recorded ? &record : decided, recorded, *now_usec);
+    for (int round = 0; round < ROUNDS_MAX; round++) {
+        plan_now(&pursuit.intent, &plan);
+        if (pursuit_consider(&pursuit, &plan, *now_usec, &tell) && !act(&pursuit, *now_usec))
+            return false;
+        if (pursuit.phase == PURSUIT_ENDED)
+            return true;
+        if (pursuit.phase == PURSUIT_MERGING)
+            merge(&machine, EXCEPTIONS / 2);
+        if (is_idle(&pursuit)) {
+            assert_nothing_held(&pursuit);
+            *now_usec = pursuit.next_usec;
+        }
+    }
+    fail_msg("it does not end: %s", pursuit.reason);
+    return false;
+}
+
+static void name_faults(char text[TEXT_MAX])
+{
+    static const char *const names[] = {"kill before", "kill after", "hang", "EIO", "EBUSY"};
+    text[0] = '\0';
+    for (int i = 0; i < 2; i++)
+        if (faults[i].at)
+            append(text, " %s call %d", names[faults[i].kind], faults[i].at);
+}
+
+/* To the end, whatever happens. Returns how many calls were made behind the last fault. */
+static int run(const struct scenario *scenario, struct fault first, struct fault second)
+{
+    struct intent intent;
+    uint64_t now_usec = 1;
+    char text[TEXT_MAX], where[TEXT_MAX];
+    scenario->prepare(&machine, &intent);
+    recorded = false;
+    memset(cookies, 0, sizeof(cookies));
+    n_cookies = 0;
+    faults[0] = first;
+    faults[1] = second;
+    n_faults = calls = 0;
+    while (!live(&intent, &now_usec))
+        ;
+    describe(&machine, text);
+    name_faults(where);
+    if (strcmp(text, scenario->end) != 0)
+        fail_msg("%s,%s: is\n%sshould be\n%s", scenario->name, where, text, scenario->end);
+    if (recorded || memchr(cookies, true, sizeof(cookies)))
+        fail_msg("%s,%s: an intent or a cookie is left", scenario->name, where);
+    assert_false(machine.swapped_while_open);
+    return calls;
+}
+
+/* ---- the tests */
+
+static const struct fault no_fault = {0};
+
+static void test_without_a_fault(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < N_SCENARIOS; i++)
+        assert_true(run(&scenarios[i], no_fault, no_fault) >= 8);
+}
+
+/* Behind each fault the run goes on, so the second is tried until it comes no more. */
+static int every_second_fault(const struct scenario *scenario, struct fault first)
+{
+    int runs = 0, points = run(scenario, first, no_fault);
+    for (int at = 1; at <= points; at++)
+        for (int kind = 0; kind < N_FAULTS; kind++, runs++)
+            run(scenario, first, (struct fault){at, (enum fault_kind)kind});
+    return runs;
+}
+
+static void test_every_pair_of_faults(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < N_SCENARIOS; i++) {
+        int runs = 0, points = run(&scenarios[i], no_fault, no_fault);
+        for (int at = 1; at <= points; at++)
+            for (int kind = 0; kind < N_FAULTS; kind++)
+                runs += every_second_fault(&scenarios[i], (struct fault){at, (enum fault_kind)kind}) + 1;
+        print_message("%s: %d points, %d runs with one or two faults\n", scenarios[i].name, points, runs);
+    }
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    return pipe(result_pipe);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    return close(result_pipe[0]) | close(result_pipe[1]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_without_a_fault),
+        cmocka_unit_test(test_every_pair_of_faults),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
