@@ -686,6 +686,21 @@ static int add_sources(struct manager *manager)
     return sd_event_add_time(manager->event, &manager->timer, CLOCK_BOOTTIME, 0, 1, on_timer, manager);
 }
 
+/* What an earlier daemon, or one before the last boot, has left to be put back or gone on with. */
+static void recall(struct manager *manager)
+{
+    int r = manager->options->dry_run ? 0 : intent_file_sweep(manager->errands.state_directory);
+    if (r < 0)
+        journal_message(manager->journal, LOG_WARNING, "Half-written intents cannot be removed: %s",
+                        strerror(-r));
+    if (!manager->options->dry_run)
+        brakes_recall(&manager->brakes);
+    manager->recall = (struct recall){.errands = &manager->errands, .boot_id = manager->boot_id};
+    recall_read(&manager->recall, now_usec());
+    errands_review(&manager->errands, review_intent, manager);
+    manager->ready_by_usec = now_usec() + SETTLE_USEC;
+}
+
 static int set_up(struct manager *manager)
 {
     int r = add_sources(manager);
@@ -716,12 +731,7 @@ static int set_up(struct manager *manager)
     manager->watchdog_usec = notify_watchdog_usec();
     library_journal = manager->journal;
     kernel_open(log_library);
-    if (!manager->options->dry_run)
-        brakes_recall(&manager->brakes);
-    manager->recall = (struct recall){.errands = &manager->errands, .boot_id = manager->boot_id};
-    recall_read(&manager->recall, now_usec());
-    errands_review(&manager->errands, review_intent, manager);
-    manager->ready_by_usec = now_usec() + SETTLE_USEC;
+    recall(manager);
     return 0;
 }
 

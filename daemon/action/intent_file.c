@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define SUFFIX         ".intent"
+#define TEMPORARY      ".new"
 #define NAME_MAX_BYTES 128 /* four numbers and a boot */
 
 static inline void close_fd(int *fd)
@@ -68,7 +69,7 @@ int intent_file_store(const char *directory, const struct intent *intent)
     if (length < 0)
         return length;
     format_name(intent, SUFFIX, name, sizeof(name));
-    format_name(intent, ".new", temporary, sizeof(temporary));
+    format_name(intent, TEMPORARY, temporary, sizeof(temporary));
     int r = write_temporary(fd, temporary, text, (size_t)length);
     if (r == 0 && (renameat(fd, temporary, fd, name) < 0 || fsync(fd) < 0))
         r = -errno;
@@ -124,10 +125,23 @@ static int append(struct intent **intents, size_t *n_intents, const struct inten
     return 0;
 }
 
-static bool has_suffix(const char *name)
+static bool has_suffix(const char *name, const char *suffix)
 {
-    size_t length = strlen(name), suffix = strlen(SUFFIX);
-    return length > suffix && strcmp(name + length - suffix, SUFFIX) == 0;
+    size_t length = strlen(name), suffix_length = strlen(suffix);
+    return length > suffix_length && strcmp(name + length - suffix_length, suffix) == 0;
+}
+
+int intent_file_sweep(const char *directory)
+{
+    int r = 0;
+    DIR *entries = opendir(directory);
+    if (!entries)
+        return -errno;
+    for (struct dirent *entry = readdir(entries); entry; entry = readdir(entries))
+        if (has_suffix(entry->d_name, TEMPORARY) && unlinkat(dirfd(entries), entry->d_name, 0) < 0)
+            r = -errno;
+    closedir(entries);
+    return r;
 }
 
 int intent_file_list(const char *directory, struct intent **ret_intents, size_t *ret_n_intents,
@@ -140,7 +154,7 @@ int intent_file_list(const char *directory, struct intent **ret_intents, size_t 
     if (!entries)
         return -errno;
     for (struct dirent *entry = readdir(entries); entry && r == 0; entry = readdir(entries)) {
-        if (!has_suffix(entry->d_name))
+        if (!has_suffix(entry->d_name, SUFFIX))
             continue;
         if (read_one(dirfd(entries), entry->d_name, &intent) == 0) {
             r = append(&intents, &n_intents, &intent);

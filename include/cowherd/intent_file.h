@@ -20,6 +20,9 @@ int intent_file_read(const char *directory, const struct intent *intent, struct 
 /* Removes it. None there is no error. */
 int intent_file_remove(const char *directory, const struct intent *intent);
 
+/* Removes what a writer that was killed has left half-written. Only for the one daemon, while no child of it writes. */
+int intent_file_sweep(const char *directory);
+
 /* Reads all of them; the list is the caller's to free(). Files that are not whole intents are left alone,
  * counted in *ret_n_broken, and the last one's name is copied to broken. */
 int intent_file_list(const char *directory, struct intent **ret_intents, size_t *ret_n_intents,
