@@ -11,7 +11,7 @@
 . /tests/lib.sh
 
 ACTIONS=${CRASH_ACTIONS:-rollback live merged drop open}
-EVERY=${CRASH_EVERY:-11}               # so manieth fault is tried; no divisor of what a call has of them (3, 6 or 8), so that all kinds come
+EVERY=${CRASH_EVERY:-11}               # so manieth fault is tried: a call has 3, 6 or 8 of them, none a multiple, so all kinds come
 FAULTS=${CRASH_FAULTS:-.}              # of those that match this: "7 after kill"
 ERRORS=(16 4 12 6 5)                   # EBUSY EINTR ENOMEM ENXIO EIO
 END_LIMIT=60                           # seconds; a child that is stuck is given 30
@@ -161,8 +161,8 @@ close_reader() { exec 7<&-; }
 feed() {
     local n=0 stop=no
     trap stop=yes TERM
-    while [[ $stop == no && $n -lt 100 ]]; do
-        printf '%4096d' $((++n))
+    while [[ $stop == no ]]; do
+        [[ $n -ge 100 ]] || printf '%4096d' $((++n)) # the file system is small
         pause 0.1
     done
     echo "$n" >/run/crash.fed
@@ -175,7 +175,7 @@ begin_writing() {
     WRITER=$!
 }
 
-# Every block was taken, and none by a daemon that had not begun.
+# Every block was taken.
 end_writing() {
     kill "$FEEDER" && wait "$FEEDER" && wait "$WRITER" || return 1
     FEEDER='' WRITER=''
