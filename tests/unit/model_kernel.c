@@ -26,7 +26,9 @@ struct model_device *find_device(struct machine *machine, dev_t number)
 
 static struct model_store *find_store(struct machine *machine, dev_t number)
 {
-    return number == STORE ? &machine->stores[C] : number == SIBLING_STORE ? &machine->stores[CT] : NULL;
+    if (number == STORE || number == LOOP_STORE)
+        return &machine->stores[C];
+    return number == SIBLING_STORE ? &machine->stores[CT] : NULL;
 }
 
 /* Those who have a store, or wait for it: the kernel lets no more than one of each be. */

@@ -11,6 +11,7 @@
 #define ORIGIN         makedev(1, 0)
 #define STORE          makedev(1, 1)
 #define SIBLING_STORE  makedev(1, 2)
+#define LOOP_STORE     makedev(7, 3) /* C again, as a loop device */
 #define ELSEWHERE      makedev(1, 9)
 #define LENGTH_SECTORS 262144
 #define CHUNK_SECTORS  8

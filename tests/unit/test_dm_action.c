@@ -9,6 +9,7 @@
 #include "cowherd/intent_file.h"
 #include "cowherd/kernel.h"
 #include "cowherd/store_device.h"
+#include "cowherd/store_growth.h"
 #include "model_actions.h"
 #include <errno.h>
 #include <setjmp.h>
@@ -23,6 +24,8 @@
 #define ROUNDS_MAX  60 /* of the daemon; a pursuit that never ends needs more */
 #define COOKIES_MAX 64
 #define SEQUENCE    7 /* the store's */
+#define SHORT       49152 /* sectors of a store that is to be extended */
+#define LONG        65536
 
 enum fault_kind {
     FAULT_KILL_BEFORE,
@@ -147,10 +150,14 @@ static int suspend(struct model_device *device, const void *argument)
     return 0;
 }
 
+/* A store that is a dm device is as long as its table: the kernel asks it for its size. */
 static int resume(struct model_device *device, const void *argument)
 {
     (void)argument;
-    return model_resume(&machine, device);
+    int r = model_resume(&machine, device);
+    if (device->number == STORE)
+        machine.stores[C].total_sectors = device->active.targets[0].length_sectors;
+    return r;
 }
 
 static int take_away(struct model_device *device, const void *deferred)
@@ -179,6 +186,32 @@ int kernel_resume(dev_t device, uint32_t cookie)
     return change(device, resume, NULL);
 }
 
+static int load_longer(struct model_device *store, const void *argument)
+{
+    struct target table = store->active.targets[0];
+    (void)argument;
+    table.length_sectors = LONG;
+    return model_load(&machine, store, &table);
+}
+
+int store_growth_load(const struct intent *intent, const char *state_directory,
+                      char reason[static GROWTH_REASON_MAX])
+{
+    (void)state_directory;
+    reason[0] = '\0';
+    return change(intent->store, load_longer, NULL);
+}
+
+int store_growth_loop(const struct intent *intent, char reason[static GROWTH_REASON_MAX])
+{
+    reason[0] = '\0';
+    int r = enter();
+    if (r < 0)
+        return r;
+    machine.stores[C].total_sectors = intent->grow_to_sectors;
+    return leave(0);
+}
+
 int kernel_remove(dev_t device, bool deferred, uint32_t cookie)
 {
     assert_true(!cookie || cookies[cookie]);
@@ -201,7 +234,7 @@ int kernel_device_path(dev_t device, char *path, size_t size)
 
 int kernel_disk_sequence(dev_t device, uint64_t *ret_sequence)
 {
-    assert_true(device == STORE);
+    assert_true(device == STORE || device == LOOP_STORE);
     *ret_sequence = SEQUENCE;
     return 0;
 }
@@ -367,11 +400,45 @@ static int run(const struct scenario *scenario, struct fault first, struct fault
     name_faults(where);
     if (strcmp(text, scenario->end) != 0)
         fail_msg("%s,%s: is\n%sshould be\n%s", scenario->name, where, text, scenario->end);
+    assert_true(intent.action != ACTION_EXTEND || machine.stores[C].total_sectors == LONG);
     if (recorded || memchr(cookies, true, sizeof(cookies)))
         fail_msg("%s,%s: an intent or a cookie is left", scenario->name, where);
     assert_false(machine.swapped_while_open);
     return calls;
 }
+
+/* ---- extending: S live, its store short */
+
+static void prepare_extend(struct machine *ret_machine, struct intent *ret_intent)
+{
+    scenarios[LIVE_MERGE].prepare(ret_machine, ret_intent);
+    ret_machine->stores[C].total_sectors = SHORT;
+    ret_intent->action = ACTION_EXTEND;
+    ret_intent->grow_to_sectors = LONG;
+    strcpy(ret_intent->extend_from, "/dev/spare");
+}
+
+static void prepare_extend_linear(struct machine *ret_machine, struct intent *ret_intent)
+{
+    prepare_extend(ret_machine, ret_intent);
+    add_device(ret_machine, X, TARGET_LINEAR, 0);
+    ret_machine->devices[X].number = STORE;
+    ret_machine->devices[X].active.targets[0].origin = ELSEWHERE;
+    ret_machine->devices[X].active.targets[0].length_sectors = SHORT;
+}
+
+static void prepare_extend_loop(struct machine *ret_machine, struct intent *ret_intent)
+{
+    prepare_extend(ret_machine, ret_intent);
+    ret_machine->devices[S].active.targets[0].store = LOOP_STORE;
+    ret_intent->store = LOOP_STORE;
+}
+
+static const struct scenario extensions[] = {
+    {"extend, linear", prepare_extend_linear, 2, "",
+     "S: snapshot\nX: linear of another part elsewhere\nC: 4000\n"},
+    {"extend, loop", prepare_extend_loop, 1, "", "S: snapshot\nC: 4000\n"},
+};
 
 /* ---- the tests */
 
@@ -394,16 +461,27 @@ static int every_second_fault(const struct scenario *scenario, struct fault firs
     return runs;
 }
 
+static void every_pair(const struct scenario *scenario)
+{
+    int runs = 0, points = run(scenario, no_fault, no_fault);
+    for (int at = 1; at <= points; at++)
+        for (int kind = 0; kind < N_FAULTS; kind++)
+            runs += every_second_fault(scenario, (struct fault){at, (enum fault_kind)kind}) + 1;
+    print_message("%s: %d points, %d runs with one or two faults\n", scenario->name, points, runs);
+}
+
 static void test_every_pair_of_faults(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < N_SCENARIOS; i++) {
-        int runs = 0, points = run(&scenarios[i], no_fault, no_fault);
-        for (int at = 1; at <= points; at++)
-            for (int kind = 0; kind < N_FAULTS; kind++)
-                runs += every_second_fault(&scenarios[i], (struct fault){at, (enum fault_kind)kind}) + 1;
-        print_message("%s: %d points, %d runs with one or two faults\n", scenarios[i].name, points, runs);
-    }
+    for (size_t i = 0; i < N_SCENARIOS; i++)
+        every_pair(&scenarios[i]);
+}
+
+static void test_every_pair_while_extending(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(extensions) / sizeof(extensions[0]); i++)
+        every_pair(&extensions[i]);
 }
 
 static int set_up(void **state)
@@ -423,6 +501,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_without_a_fault),
         cmocka_unit_test(test_every_pair_of_faults),
+        cmocka_unit_test(test_every_pair_while_extending),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -146,8 +146,6 @@ static const char *name_of(unsigned long request, const struct dm_ioctl *io)
         return "clear";
     if (request == DM_DEV_REMOVE)
         return "remove";
-    if (request == LOOP_SET_CAPACITY)
-        return "set capacity";
     if (request == DM_DEV_SUSPEND)
         return io->flags & DM_SUSPEND_FLAG ? "suspend" : "resume";
     return NULL;
@@ -204,8 +202,6 @@ WRAP(int, unlinkat, (int fd, const char *path, int flags), (fd, path, flags))
 WRAP(int, fallocate, (int fd, int mode, off_t offset, off_t size), (fd, mode, offset, size))
 WRAP(int, ftruncate, (int fd, off_t size), (fd, size))
 WRAP(ssize_t, pwrite, (int fd, const void *data, size_t size, off_t offset), (fd, data, size, offset))
-WRAP(int, fallocate, (int fd, int mode, off_t offset, off_t length), (fd, mode, offset, length))
-WRAP(int, ftruncate, (int fd, off_t length), (fd, length))
 WRAP(int, semop, (int id, struct sembuf *operations, size_t n), (id, operations, n))
 WRAP_IF(is_counted(fd), ssize_t, write, (int fd, const void *data, size_t size), (fd, data, size))
 

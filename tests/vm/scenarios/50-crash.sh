@@ -10,7 +10,7 @@
 # shellcheck source=lib.sh
 . /tests/lib.sh
 
-ACTIONS=${CRASH_ACTIONS:-rollback live merged drop open}
+ACTIONS=${CRASH_ACTIONS:-rollback live merged drop open extend loop}
 EVERY=${CRASH_EVERY:-11}               # so manieth fault is tried: a call has 3, 6 or 8 of them, none a multiple, so all kinds come
 FAULTS=${CRASH_FAULTS:-.}              # of those that match this: "7 after kill"
 ERRORS=(16 4 12 6 5)                   # EBUSY EINTR ENOMEM ENXIO EIO
@@ -19,6 +19,9 @@ MIB=4                                  # the origin's size
 SECTORS=$((MIB * 2048))
 STORE_SECTORS=16384
 CHUNK_SECTORS=64
+SHORT_SECTORS=6400                     # of a store that is to be extended: 100 chunks, for half of the origin,
+LONG_SECTORS=9600                      # and after that
+BACKING=/srv/crash.store
 IMAGE_MIB=5                            # what of a store is in use
 MERGE_DELAY=40                         # ms that the origin takes for a write, …
 PIECES=32                              # and pieces that are merged one after the other: the merge outlasts its first child
@@ -51,6 +54,11 @@ make_base() {
     dmsetup create s-store --table "0 $STORE_SECTORS linear /dev/ram1 0"
     O=$(number o) STORE=$(number s-store)
     HOLDERS=/sys/dev/block/$STORE/holders
+}
+
+set_store() {
+    dmsetup reload s-store --table "0 $1 linear /dev/ram1 0"
+    dmsetup resume s-store
 }
 
 # make TARGET [snapshot-origin]: s, and s-origin over the same origin, in one process.
@@ -98,8 +106,11 @@ make_images() {
     copy /dev/ram1 "$MERGED_STORE" "$IMAGE_MIB"
 }
 
-# Byte for byte, and thus as clean as the image is.
-holds() { cmp -s -n $((SECTORS * 512)) "$2" <(dd if="$1" bs="${MIB}M" count=1 iflag=direct,fullblock status=none); }
+# holds DEVICE IMAGE [MIB]: byte for byte, and thus as clean as the image is.
+holds() {
+    local mib=${3:-$MIB}
+    cmp -s -n $((mib << 20)) "$2" <(dd if="$1" bs="${mib}M" count=1 iflag=direct,fullblock status=none)
+}
 is_clean() { e2fsck -fn "$1" >/dev/null 2>&1; }
 store_is_zeroed() { cmp -s -n 4096 /dev/zero <(dd if=/dev/ram1 bs=4096 count=1 iflag=direct status=none); }
 
@@ -152,6 +163,38 @@ left_open="s-origin:snapshot-origin s:error"
 begin_open() { begin_rollback; exec 7</dev/mapper/s; }
 ended_open() { store_is_free; }
 right_open() { right_drop && close_reader && wait_until 5 is_gone s; }
+
+# The store is short, and half of the origin is copied into it. With a dm store it is given extents, …
+rung_extend="extend 50%"
+left_extend="s-origin:snapshot-origin s:snapshot"
+begin_extend() {
+    set_store "$SHORT_SECTORS"
+    begin_half
+}
+begin_half() {
+    copy "$OLD" /dev/ram0 "$MIB"
+    dd if=/dev/zero of=/dev/ram1 bs=4096 count=1 oflag=direct status=none
+    make snapshot snapshot-origin
+    copy "$NEW" /dev/mapper/s-origin $((MIB / 2))
+}
+ended_extend() { [[ $(<"$HOLDERS/../size") -eq $LONG_SECTORS ]]; }
+right_extend() { holds /dev/mapper/s "$OLD" && holds /dev/mapper/s-origin "$NEW" $((MIB / 2)); }
+
+# … with a loop device a longer file.
+rung_loop="extend 50%"
+left_loop="s-origin:snapshot-origin s:snapshot"
+begin_loop() {
+    local STORE
+    rm -f "$BACKING"
+    fallocate -l $((SHORT_SECTORS * 512)) "$BACKING"
+    losetup /dev/loop0 "$BACKING"
+    STORE=7:0
+    begin_half
+}
+ended_loop() { [[ $(</sys/block/loop0/size) -eq $LONG_SECTORS ]]; }
+right_loop() {
+    right_extend && [[ $(stat -c %s "$BACKING") -eq $((LONG_SECTORS * 512)) ]] && remove_snapshot && losetup -d /dev/loop0
+}
 
 is_gone() { ! dmsetup info "$1" >/dev/null 2>&1; }
 close_reader() { exec 7<&-; }
@@ -269,6 +312,7 @@ remove_snapshot() {
         read -r name <"$file" && [[ $name != s && $name != s-origin ]] || names+=("$name")
     done
     [[ ${#names[@]} -eq 0 ]] || dmsetup remove --retry "${names[@]}"
+    [[ $(<"$HOLDERS/../size") -eq $STORE_SECTORS ]] || set_store "$STORE_SECTORS"
 }
 
 # one_run ACTION [FAULT]: without one it only counts. Prints what is wrong.
@@ -337,6 +381,7 @@ every_point() {
 [snapshot *]
 at 40% = ${!rung}
 drop-open = yes
+extend-from = /dev/ram3
 END
     one_run "$action" || fail "$action does not end, without any fault"
     mapfile -t calls < <(tr -d ' ' </run/crash.log)
