@@ -156,7 +156,7 @@ static int forget(struct run *run)
 {
     release_cookie(run);
     int r = intent_file_remove(run->state_directory, &run->intent);
-    if (r < 0 && !may_go_unrecorded(&run->intent))
+    if (r < 0 && (run->recorded || !may_go_unrecorded(&run->intent)))
         return r;
     run->recorded = false;
     run->result.ended = true;

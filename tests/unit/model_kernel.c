@@ -179,6 +179,13 @@ void close_device(struct machine *machine, size_t index)
         destroy_device(machine, device);
 }
 
+int model_is_merged(struct machine *machine, dev_t number)
+{
+    const struct model_store *store = find_store(machine, number);
+    assert_non_null(store);
+    return store->exceptions > 0 ? -ENOTEMPTY : 0;
+}
+
 int model_zero(struct machine *machine, dev_t number, bool only_if_merged)
 {
     struct model_store *store = find_store(machine, number);

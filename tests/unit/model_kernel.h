@@ -65,6 +65,8 @@ int model_resume(struct machine *machine, struct model_device *device);
 int model_remove(struct machine *machine, struct model_device *device, bool deferred);
 /* Zeroing a store's header, as the daemon does it. */
 int model_zero(struct machine *machine, dev_t number, bool only_if_merged);
+/* What a store's own metadata tells: 0, or -ENOTEMPTY. */
+int model_is_merged(struct machine *machine, dev_t number);
 
 /* What goes while another one waits for its store takes it with it. */
 void destroy_table(struct machine *machine, struct model_table *table);
