@@ -5,7 +5,7 @@
 # is carried to its end, nothing stays suspended or half loaded, no device, cookie, intent or brake is left behind, the data
 # is right and the file system clean.
 # Here it is a spread of them; all of them: tests/vm/crashpoints --all
-# timeout: 900
+# timeout: 1200
 # shellcheck disable=SC2034 # what an action is made of is used by name
 # shellcheck source=lib.sh
 . /tests/lib.sh
@@ -340,7 +340,7 @@ explain() {
     echo "calls: $(tr -s ' \n' ' ' </run/crash.log)"
     dmsetup info -c
     dmsetup table
-    ls "$STATE"
+    ls -l "$STATE" /dev/mapper
     grep -o 'COWHERD_EVENT=.*' /run/crash.said || cat /run/crash.said
 }
 
