@@ -38,6 +38,7 @@ struct run {
     bool recorded;
     bool locked;
     char why[GROWTH_REASON_MAX]; /* a step's own words for its failure, or empty */
+    int growth_lock;             /* store_growth.h; -1: not held */
     struct action_result result;
 };
 
@@ -163,6 +164,19 @@ static int forget(struct run *run)
     return 0;
 }
 
+static int resume(struct run *run, dev_t device)
+{
+    bool grows = run->intent.action == ACTION_EXTEND && device == run->intent.store;
+    int r = grows ? store_growth_lock(run->state_directory, &run->growth_lock, run->why) : 0;
+    if (r == 0)
+        r = kernel_resume(device, run->intent.cookie);
+    if (r == 0 && grows) {
+        close(run->growth_lock);
+        run->growth_lock = -1;
+    }
+    return r;
+}
+
 static int carry_out(struct run *run, const struct step *step)
 {
     switch (step->kind) {
@@ -173,7 +187,7 @@ static int carry_out(struct run *run, const struct step *step)
     case STEP_SUSPEND:
         return kernel_suspend(step->device);
     case STEP_RESUME:
-        return kernel_resume(step->device, run->intent.cookie);
+        return resume(run, step->device);
     case STEP_RESUME_CLOSED:
         return resume_closed(step->device, run->intent.cookie);
     case STEP_REMOVE:
@@ -187,7 +201,7 @@ static int carry_out(struct run *run, const struct step *step)
     case STEP_ZERO:
         return zero_store(run, false);
     case STEP_GROW_TABLE:
-        return store_growth_load(&run->intent, run->state_directory, run->why);
+        return store_growth_load(&run->intent, run->state_directory, &run->growth_lock, run->why);
     case STEP_GROW_LOOP:
         return store_growth_loop(&run->intent, run->why);
     case STEP_FORGET:
@@ -348,7 +362,11 @@ void dm_action_run(const void *argument, int result_fd)
 {
     const struct dm_action *action = argument;
     struct run run = {
-        .intent = action->intent, .earlier = action->earlier, .state_directory = action->state_directory};
+        .intent = action->intent,
+        .earlier = action->earlier,
+        .state_directory = action->state_directory,
+        .growth_lock = -1,
+    };
     kernel_open(note_complaint);
     take_up_record(&run);
     pursue(&run);

@@ -15,7 +15,12 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+/* Ten seconds: an extension takes one at most. */
+#define LOCK_TRIES      200
+#define LOCK_PAUSE_NSEC 50000000L
 
 #define EXTENT_SECTORS_MIN 8 /* 4 KiB: the largest logical block of a disk */
 
@@ -108,18 +113,24 @@ static int check_signature(const struct observation *seen, const struct spare *s
 
 /* ---- a longer table */
 
-/* Until the table is loaded its extents are nobody's: one child at a time looks and loads. */
-static int lock(const char *state_directory)
+int store_growth_lock(const char *state_directory, int *lock_fd, char reason[static GROWTH_REASON_MAX])
 {
-    int fd = open(state_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    reason[0] = '\0';
+    if (*lock_fd >= 0)
+        return 0;
+    _cleanup_fd_ int fd = open(state_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
-    if (flock(fd, LOCK_EX) < 0) {
-        int error = errno;
-        close(fd);
-        return -error;
+    for (int i = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return -errno;
+        if (i == LOCK_TRIES)
+            return say(reason, -EBUSY, "another store is being extended, and that does not end");
+        nanosleep(&(struct timespec){.tv_nsec = LOCK_PAUSE_NSEC}, NULL);
     }
-    return fd;
+    *lock_fd = fd;
+    fd = -1;
+    return 0;
 }
 
 static int load_longer(const struct intent *intent, const struct observation *seen, const struct spare *spare,
@@ -152,7 +163,7 @@ static int check_spare(const struct intent *intent, const struct spare *spare, c
     return r < 0 ? r : check_signature(&seen, spare, reason);
 }
 
-int store_growth_load(const struct intent *intent, const char *state_directory,
+int store_growth_load(const struct intent *intent, const char *state_directory, int *lock_fd,
                       char reason[static GROWTH_REASON_MAX])
 {
     _cleanup_observation_ struct observation seen = {0};
@@ -161,10 +172,8 @@ int store_growth_load(const struct intent *intent, const char *state_directory,
     int r = find_spare(intent, &found, reason);
     if (r < 0 || (r = check_spare(intent, &found.spare, reason)) < 0)
         return r; /* before the lock: the device may not answer */
-    _cleanup_fd_ int fd = lock(state_directory);
-    if (fd < 0)
-        return fd;
-    if ((r = find_spare(intent, &found, reason)) < 0 || (r = kernel_observe(&seen)) < 0)
+    if ((r = store_growth_lock(state_directory, lock_fd, reason)) < 0 ||
+        (r = find_spare(intent, &found, reason)) < 0 || (r = kernel_observe(&seen)) < 0)
         return r;
     return load_longer(intent, &seen, &found.spare, reason);
 }
