@@ -57,13 +57,25 @@ int kernel_clear(dev_t device)
     return r < 0 ? r : task_run(task, NULL);
 }
 
+/* Without a cookie the library tells udev to leave the device alone, for it would make its nodes itself: then udev takes
+ * the link /dev/mapper/NAME away. It does not where it is told that nobody waits for udev. */
+static int run_unsynchronised(struct dm_task *task)
+{
+    uint32_t none = 0;
+    int synchronised = dm_udev_get_sync_support();
+    dm_udev_set_sync_support(0);
+    int r = dm_task_set_cookie(task, &none, DM_UDEV_DISABLE_LIBRARY_FALLBACK) ? task_run(task, NULL) : -EIO;
+    dm_udev_set_sync_support(synchronised);
+    return r;
+}
+
 /* The cookie joins before the ioctl and is answered by udev after it; when the ioctl fails no event comes,
  * and the library takes its share back itself. Nodes are udev's alone to make and to remove. */
-static int join_cookie(struct dm_task *task, uint32_t cookie)
+static int run_with_cookie(struct dm_task *task, uint32_t cookie)
 {
     if (!cookie)
-        return 0;
-    return dm_task_set_cookie(task, &cookie, DM_UDEV_DISABLE_LIBRARY_FALLBACK) ? 0 : -EIO;
+        return run_unsynchronised(task);
+    return dm_task_set_cookie(task, &cookie, DM_UDEV_DISABLE_LIBRARY_FALLBACK) ? task_run(task, NULL) : -EIO;
 }
 
 /* Filesystems are not frozen: freezing writes out all dirty pages, through the snapshot, into a store that is
@@ -77,9 +89,7 @@ static int swap_or_suspend(int type, dev_t device, uint32_t cookie)
         return r;
     if (!dm_task_skip_lockfs(task))
         return -EINVAL;
-    if ((r = join_cookie(task, cookie)) < 0)
-        return r;
-    return task_run(task, NULL);
+    return run_with_cookie(task, cookie);
 }
 
 int kernel_suspend(dev_t device)
@@ -100,7 +110,5 @@ int kernel_remove(dev_t device, bool deferred, uint32_t cookie)
         return r;
     if (deferred && !dm_task_deferred_remove(task))
         return -EINVAL;
-    if ((r = join_cookie(task, cookie)) < 0)
-        return r;
-    return task_run(task, NULL);
+    return run_with_cookie(task, cookie);
 }
