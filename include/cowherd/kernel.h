@@ -42,7 +42,7 @@ int kernel_cookie_create(uint32_t cookie);
  * -ETIMEDOUT where udev did not answer. A cookie that is gone already is no error. */
 int kernel_cookie_release(uint32_t cookie, uint64_t wait_usec);
 
-/* The steps. cookie 0: do not involve udev. */
+/* The steps. cookie 0: udev does its part, and nobody waits for it. */
 int kernel_load(dev_t device, const struct target *target); /* a table of one target */
 int kernel_load_table(dev_t device, const struct dm_table *table);
 int kernel_clear(dev_t device);
