@@ -153,11 +153,19 @@ static int zero_store(const struct run *run, bool only_if_merged)
     return r == -ENXIO ? 0 : r;
 }
 
+/* A record that is there must go: after a reboot it would be gone on with. */
+static bool was_never_recorded(const struct run *run)
+{
+    struct intent left;
+    return may_go_unrecorded(&run->intent) &&
+           intent_file_read(run->state_directory, &run->intent, &left) == -ENOENT;
+}
+
 static int forget(struct run *run)
 {
     release_cookie(run);
     int r = intent_file_remove(run->state_directory, &run->intent);
-    if (r < 0 && (run->recorded || !may_go_unrecorded(&run->intent)))
+    if (r < 0 && !was_never_recorded(run))
         return r;
     run->recorded = false;
     run->result.ended = true;

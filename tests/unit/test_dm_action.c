@@ -194,10 +194,18 @@ static int load_longer(struct model_device *store, const void *argument)
     return model_load(&machine, store, &table);
 }
 
-int store_growth_load(const struct intent *intent, const char *state_directory,
+/* No child is beside this one. */
+int store_growth_lock(const char *state_directory, int *lock_fd, char reason[static GROWTH_REASON_MAX])
+{
+    (void)state_directory, (void)lock_fd;
+    reason[0] = '\0';
+    return 0;
+}
+
+int store_growth_load(const struct intent *intent, const char *state_directory, int *lock_fd,
                       char reason[static GROWTH_REASON_MAX])
 {
-    (void)state_directory;
+    (void)state_directory, (void)lock_fd;
     reason[0] = '\0';
     return change(intent->store, load_longer, NULL);
 }
