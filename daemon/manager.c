@@ -384,6 +384,15 @@ static bool look_at_due_members(struct manager *manager)
     return stale;
 }
 
+/* lvm's volume has another number when it was activated anew. */
+static dev_t origin_user_now(const struct manager *manager, const struct intent *intent)
+{
+    for (size_t i = 0; intent->asked_lvm && i < manager->seen.n_devices; i++)
+        if (strcmp(manager->seen.devices[i].uuid, intent->origin_user_uuid) == 0)
+            return manager->seen.devices[i].number;
+    return intent->origin_user;
+}
+
 /* The devices of the errands that are due, whose open counts and merges raise no event. */
 static bool look_at_due_errands(struct manager *manager)
 {
@@ -392,7 +401,7 @@ static bool look_at_due_errands(struct manager *manager)
         const struct pursuit *pursuit = &manager->errands.items[i]->pursuit;
         if (manager->errands.items[i]->acting || pursuit->next_usec > now_usec())
             continue;
-        dev_t devices[] = {pursuit->intent.device, pursuit->intent.origin_user};
+        dev_t devices[] = {pursuit->intent.device, origin_user_now(manager, &pursuit->intent)};
         for (size_t j = 0; j < 2; j++) {
             int r = devices[j] && observation_find(&manager->seen, devices[j]) ? sample(manager, devices[j])
                                                                                : 0;

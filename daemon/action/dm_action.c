@@ -1,6 +1,8 @@
 #include "cowherd/dm_action.h"
 #include "cowherd/intent_file.h"
 #include "cowherd/kernel.h"
+#include "cowherd/lvm_action.h"
+#include "cowherd/lvm_tool.h"
 #include "cowherd/store_device.h"
 #include "cowherd/store_growth.h"
 #include <errno.h>
@@ -31,6 +33,9 @@ static void note_complaint(int priority, const char *message)
         snprintf(last_complaint, sizeof(last_complaint), "%s", message);
 }
 
+/* lvm has a command more than once only where something is still suspended after it. */
+#define LVM_STEPS_MAX 6
+
 struct run {
     struct intent intent;
     const struct intent *earlier;
@@ -39,6 +44,10 @@ struct run {
     bool locked;
     char why[GROWTH_REASON_MAX]; /* a step's own words for its failure, or empty */
     int growth_lock;             /* store_growth.h; -1: not held */
+    unsigned n_lvm_steps;
+    bool lvm_has_extended;           /* it has just said so itself, and need not be asked */
+    char lvm_words[PLAN_REASON_MAX]; /* of the last command */
+    char lvm_said[PLAN_REASON_MAX];  /* of the last one that went well and said something */
     struct action_result result;
 };
 
@@ -69,7 +78,7 @@ static int record(struct run *run)
     uint32_t cookie = 0;
     if (run->recorded)
         return 0;
-    if (kernel_cookie_choose(&cookie) < 0)
+    if (dm_uuid_is_lvm(run->intent.uuid) || kernel_cookie_choose(&cookie) < 0)
         cookie = 0; /* without udev's answer, but in time */
     run->intent.cookie = cookie;
     int r = store(run);
@@ -116,6 +125,7 @@ static void take_up_record(struct run *run)
         return;
     run->intent.store_disk_sequence = left.store_disk_sequence;
     run->intent.handing_over = left.handing_over;
+    run->intent.asked_lvm = run->intent.asked_lvm || left.asked_lvm;
     if (left.cookie)
         kernel_cookie_release(left.cookie, 0);
 }
@@ -185,6 +195,26 @@ static int resume(struct run *run, dev_t device)
     return r;
 }
 
+/* What lvm has taken on is recorded at once. */
+static int take_lvm_step(struct run *run, const struct step *step)
+{
+    bool had_asked = run->intent.asked_lvm;
+    snprintf(run->lvm_words, sizeof(run->lvm_words), "lvm's commands change nothing");
+    if (run->n_lvm_steps++ >= LVM_STEPS_MAX)
+        return -ELOOP;
+    run->lvm_words[0] = '\0';
+    if (step->kind == STEP_LVM_CONFIRM && run->lvm_has_extended)
+        return 0;
+    int r = lvm_action_step(step, &run->intent, run->lvm_words);
+    run->result.asked_lvm = run->intent.asked_lvm;
+    run->lvm_has_extended = run->lvm_has_extended || (r == 0 && step->kind == STEP_LVM_EXTEND);
+    if (r == 0 && run->lvm_words[0])
+        strcpy(run->lvm_said, run->lvm_words);
+    if (r == 0 && run->intent.asked_lvm != had_asked)
+        r = store(run);
+    return r;
+}
+
 static int carry_out(struct run *run, const struct step *step)
 {
     switch (step->kind) {
@@ -214,8 +244,9 @@ static int carry_out(struct run *run, const struct step *step)
         return store_growth_loop(&run->intent, run->why);
     case STEP_FORGET:
         return forget(run);
+    default:
+        return take_lvm_step(run, step);
     }
-    return -EINVAL;
 }
 
 static bool may_stall_io(enum step_kind kind)
@@ -277,6 +308,8 @@ static int take_step(struct run *run, const struct step *step)
         return -EAGAIN;
     if (r < 0)
         fail(run, step_kind_name(step->kind), r);
+    if (r < 0 && step_kind_is_lvm(step->kind))
+        strcpy(run->result.reason, run->lvm_words);
     return r;
 }
 
@@ -319,6 +352,21 @@ static int take_steps(struct run *run, const struct plan *plan)
     return r;
 }
 
+/* What lvm says of its end is not what counts: a command that failed may have done its part, or find it done. */
+static bool has_moved_on(struct run *run, const struct plan *plan)
+{
+    struct plan next;
+    struct action_result failure = run->result;
+    if (!step_kind_is_lvm(plan->steps[0].kind) || observe_and_plan(run, &next) < 0)
+        return false;
+    bool same = next.n_steps > 0 && next.steps[0].kind == plan->steps[0].kind;
+    if (same)
+        run->result = failure;
+    else
+        run->result.error = 0;
+    return !same;
+}
+
 static void pursue(struct run *run)
 {
     struct plan plan;
@@ -331,7 +379,7 @@ static void pursue(struct run *run)
             return;
         }
         int r = take_steps(run, &plan);
-        if (run->result.ended || (r < 0 && r != -EAGAIN))
+        if (run->result.ended || (r < 0 && r != -EAGAIN && !has_moved_on(run, &plan)))
             return;
     }
     fail(run, "the steps go in a circle", -ELOOP);
@@ -376,11 +424,15 @@ void dm_action_run(const void *argument, int result_fd)
         .growth_lock = -1,
     };
     kernel_open(note_complaint);
+    if (dm_uuid_is_lvm(run.intent.uuid))
+        lvm_tool_heed_hurry();
     take_up_record(&run);
     pursue(&run);
     if (run.result.error)
         take_back(&run);
     rest(&run);
+    if (run.result.ended && !run.result.reason[0])
+        strcpy(run.result.reason, run.lvm_said);
     if (write(result_fd, &run.result, sizeof(run.result)) != sizeof(run.result))
         _exit(1);
 }

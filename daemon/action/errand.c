@@ -216,12 +216,15 @@ static bool consider(struct errand *errand, const struct observation *seen, uint
     struct plan plan;
     unsigned tell;
     plan_make(&errand->pursuit.intent, seen, &plan);
+    if (errand->has_successor && !plan.begun) { /* before the same is tried again */
+        errand->pursuit.begun = false;
+        hand_to_successor(errand, now_usec);
+        plan_make(&errand->pursuit.intent, seen, &plan);
+    }
     bool start = pursuit_consider(&errand->pursuit, &plan, now_usec, &tell);
     announce(errand, tell, now_usec);
     if (!errand->errands->dry_run && pursuit_must_be_recorded(&errand->pursuit))
         start = true;
-    if (errand->has_successor && !start && errand->pursuit.phase != PURSUIT_ENDED)
-        hand_to_successor(errand, now_usec);
     if (start && errand->errands->dry_run)
         errand->pursuit.phase = PURSUIT_ENDED;
     else if (start)
@@ -273,6 +276,13 @@ static void take_sample(struct errand *errand, const struct sample *sample)
         errand->sample = *sample;
 }
 
+/* An lvextend that hangs does not hold up a drop: its child ends it. */
+static void hurry(const struct errand *errand)
+{
+    if (errand->acting && errand->pursuit.intent.action == ACTION_EXTEND)
+        kill(errand->child.pid, SIGTERM);
+}
+
 int errands_begin(struct errands *errands, const struct intent *intent, const struct sample *sample,
                   bool goes_on, bool recorded, uint64_t now_usec)
 {
@@ -280,6 +290,7 @@ int errands_begin(struct errands *errands, const struct intent *intent, const st
     if (errand && !pursuit_may_be_overtaken(&errand->pursuit)) {
         errand->successor = *intent;
         errand->has_successor = true;
+        hurry(errand);
         return 0;
     }
     if (errand)
@@ -314,13 +325,22 @@ uint64_t errands_next_usec(const struct errands *errands)
     return next;
 }
 
+/* lvm's volume has other numbers when it was activated anew, and merges one snapshot at a time. */
+static bool is_merging_origin(const struct intent *intent, const struct dm_device *device,
+                              const struct target *target)
+{
+    if (intent->asked_lvm)
+        return strcmp(device->uuid, intent->origin_user_uuid) == 0;
+    return device->number == intent->origin_user && target->origin == intent->origin &&
+           target->store == intent->store;
+}
+
 bool errands_own(const struct errands *errands, const struct dm_device *device, const struct target *target)
 {
     for (size_t i = 0; i < errands->n_items; i++) {
         const struct intent *intent = &errands->items[i]->pursuit.intent;
         if (target->kind == TARGET_SNAPSHOT_MERGE && !snapshot_state_is_lost(target->status.state) &&
-            device->number == intent->origin_user && target->origin == intent->origin &&
-            target->store == intent->store)
+            is_merging_origin(intent, device, target))
             return true;
     }
     return false;

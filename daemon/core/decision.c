@@ -1,15 +1,17 @@
 #include "cowherd/decision.h"
 #include "cowherd/exception_store.h"
+#include "cowherd/lvm_name.h"
 #include "cowherd/plan.h"
 #include <stdio.h>
 #include <string.h>
 
 const char *decision_why_impossible(const struct member *member)
 {
-    if (dm_uuid_is_lvm(member->uuid))
-        return "an lvm snapshot can only be changed through lvm, which is not yet possible";
+    struct lvm_name name;
     if (!member->alone)
         return "its device has other targets beside the snapshot and is never changed";
+    if (dm_uuid_is_lvm(member->uuid) && lvm_name_split(member->name, &name) < 0)
+        return "its UUID is one of lvm's, but lvm gives no such names";
     return NULL;
 }
 

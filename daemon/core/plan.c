@@ -18,13 +18,28 @@ const char *step_kind_name(enum step_kind kind)
         [STEP_FORGET] = "forget",
         [STEP_GROW_TABLE] = "load a longer table",
         [STEP_GROW_LOOP] = "grow the backing file",
+        [STEP_LVM_EXTEND] = "lvextend",
+        [STEP_LVM_CONFIRM] = "lvs",
+        [STEP_LVM_REMOVE] = "lvremove",
+        [STEP_LVM_REMOVE_REST] = "lvremove",
+        [STEP_LVM_MERGE] = "lvconvert --merge",
+        [STEP_LVM_REFRESH] = "lvchange --refresh",
+        [STEP_LVM_FINISH] = "lvpoll",
+        [STEP_LVM_CHECK_GONE] = "lvs",
     };
     return names[kind];
 }
 
 bool step_kind_changes_tables(enum step_kind kind)
 {
-    return kind != STEP_PROVE_MERGED && kind != STEP_ZERO && kind != STEP_ZERO_MERGED && kind != STEP_FORGET;
+    return kind != STEP_PROVE_MERGED && kind != STEP_ZERO && kind != STEP_ZERO_MERGED &&
+           kind != STEP_LVM_CONFIRM && kind != STEP_LVM_REMOVE_REST && kind != STEP_LVM_CHECK_GONE &&
+           kind != STEP_FORGET;
+}
+
+bool step_kind_is_lvm(enum step_kind kind)
+{
+    return kind >= STEP_LVM_EXTEND;
 }
 
 static const struct dm_device *find_same(const struct observation *seen, dev_t number, uint64_t disk_sequence)
@@ -47,9 +62,8 @@ void plan_make(const struct intent *intent, const struct observation *seen, stru
     if (unreadable)
         scene_decide(&plan, PLAN_REFUSE, "%s cannot be read: %s", unreadable->name,
                      strerror(-unreadable->error));
-    else if (scene.snapshot && dm_device_is_lvm(scene.snapshot))
-        scene_decide(&plan, PLAN_REFUSE,
-                     "lvm's snapshots can only be changed through lvm, which is not yet possible");
+    else if (dm_uuid_is_lvm(intent->uuid))
+        lvm_plan(&scene);
     else if (intent->action == ACTION_EXTEND)
         extend_plan(&scene);
     else if (intent->action == ACTION_DROP)

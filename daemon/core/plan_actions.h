@@ -8,6 +8,12 @@ void rollback_plan(struct scene *scene);
 void drop_plan(struct scene *scene);
 void extend_plan(struct scene *scene);
 
+/* Whether the store can fill at all. */
+bool extend_can_fill(const struct scene *scene, const struct target *target);
+
+/* All actions on a snapshot of lvm's. */
+void lvm_plan(struct scene *scene);
+
 /* Whether a merge may be begun; decides where it may not. */
 bool merge_may_begin(struct scene *scene, const struct target *target);
 

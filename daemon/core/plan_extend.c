@@ -26,7 +26,7 @@ static bool our_table_waits(const struct scene *scene)
     return store && growth_waits(store, plan_extend_goal_sectors(scene->intent));
 }
 
-static bool can_fill(const struct scene *scene, const struct target *target)
+bool extend_can_fill(const struct scene *scene, const struct target *target)
 {
     struct exception_store store = {
         .total_sectors = target->status.total_sectors,
@@ -49,7 +49,7 @@ static bool may_extend(struct scene *scene, const struct target *target)
     uint64_t goal = plan_extend_goal_sectors(scene->intent);
     if (scene_is_cancelled(scene) || !scene_may_begin(scene, target))
         return false;
-    if (!can_fill(scene, target))
+    if (!extend_can_fill(scene, target))
         scene_decide(scene->plan, PLAN_ABANDON, "its store can never fill: it has room for the whole origin");
     else if (goal <= target->status.total_sectors)
         scene_decide(scene->plan, PLAN_REFUSE, "its store is at its extend-limit of %s already",

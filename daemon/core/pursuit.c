@@ -176,6 +176,7 @@ bool pursuit_must_be_recorded(struct pursuit *pursuit)
 unsigned pursuit_take_result(struct pursuit *pursuit, const struct action_result *result, uint64_t now_usec)
 {
     pursuit->begun = result->begun;
+    pursuit->intent.asked_lvm = pursuit->intent.asked_lvm || result->asked_lvm;
     if (result->ended) {
         bool done = result->verdict == PLAN_ACT;
         return end(pursuit, result->reason, done);

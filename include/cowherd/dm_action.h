@@ -1,4 +1,4 @@
-/* Carrying out an intent on raw dm devices: the body of the acting child.
+/* Carrying out an intent: the body of the acting child.
  *
  * Level-triggered: observe, plan, carry out the first step, and again, until the plan has no step left. So
  * each destructive step has identity, tables, open count and usage read right before it, and the same loop
@@ -8,7 +8,8 @@
 
 #include "cowherd/pursuit.h"
 
-/* A suspend or a remove may never return: then the child is killed. */
+/* A suspend or a remove may never return: then the child is killed. To a child that runs lvm's commands a SIGTERM
+ * says that a later rung waits for it; others ignore it. */
 #define DM_ACTION_DEADLINE_USEC UINT64_C(30000000)
 
 struct dm_action {

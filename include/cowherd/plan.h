@@ -22,6 +22,13 @@
  * A merge that a reboot interrupted (intent.h) is past the point of no return from the start: usage, rungs and a
  * lost snapshot do not end it, an open origin defers it.
  *
+ * A snapshot of lvm's is changed by lvm's own commands, whatever its role; deferring, too, is lvm's:
+ *
+ *   lvm extend       lvextend, until C is as large as wanted
+ *   lvm drop         S closed: lvremove; S gone: what lvm still has of it
+ *   lvm merge        lvconvert --merge; a refresh of D's volume once S and D are closed; the kernel merges; what
+ *                    lvm does at the end of a merge; done when lvm no longer has S
+ *
  * S suspended with our table waiting in D is ours; any other suspension or waiting table is somebody else's,
  * and nothing is done beneath his hands.
  */
@@ -44,6 +51,15 @@ enum step_kind {
     STEP_FORGET,          /* the recorded intent */
     STEP_GROW_TABLE,      /* a longer table, made right then, into the store's inactive slot */
     STEP_GROW_LOOP,       /* the store's backing file and the loop device over it */
+
+    STEP_LVM_EXTEND,
+    STEP_LVM_CONFIRM, /* that lvm, too, has the store as large as the kernel has it */
+    STEP_LVM_REMOVE,
+    STEP_LVM_REMOVE_REST, /* what lvm still has of a snapshot that is no device any more; nothing is no error */
+    STEP_LVM_MERGE,
+    STEP_LVM_REFRESH,    /* tables as lvm has them, nothing suspended, an asked merge begun */
+    STEP_LVM_FINISH,     /* what lvm does when the kernel has merged */
+    STEP_LVM_CHECK_GONE, /* fails as long as lvm has the snapshot */
 };
 
 /* "load", "resume", …: for messages. */
@@ -52,10 +68,14 @@ const char *step_kind_name(enum step_kind kind);
 /* Whether a step shows in tables or status; the plan behind one that does must be made anew. */
 bool step_kind_changes_tables(enum step_kind kind);
 
+/* Whether it is a command of lvm's. */
+bool step_kind_is_lvm(enum step_kind kind);
+
 struct step {
     enum step_kind kind;
     dev_t device;
-    struct target table; /* STEP_LOAD */
+    struct target table;      /* STEP_LOAD */
+    char name[DM_NAME_BYTES]; /* lvm's: the device's at this moment; empty where there is none */
 };
 
 enum plan_verdict {

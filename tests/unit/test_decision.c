@@ -146,6 +146,22 @@ static void test_it_grows_no_further_than_it_may_or_need(void **state)
     assert_int_equal(grow_to(&fixture, false, 1024 * MIB), 65536 * 16);
 }
 
+static void test_what_lvm_can_be_asked_for(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+    set_up(&fixture);
+    struct member *member = &fixture.member;
+    strcpy(member->uuid, "LVM-1");
+    strcpy(member->name, "vg0-root--backup");
+    assert_null(decision_why_impossible(member));
+    strcpy(member->name, "root");
+    assert_non_null(strstr(decision_why_impossible(member), "no such names"));
+    strcpy(member->name, "vg0-root");
+    member->alone = false;
+    assert_non_null(strstr(decision_why_impossible(member), "other targets"));
+}
+
 static void test_only_a_merge_rung_adopts(void **state)
 {
     struct fixture fixture;
@@ -241,6 +257,7 @@ int main(void)
         cmocka_unit_test(test_the_height_of_a_rung),
         cmocka_unit_test(test_how_far_it_grows),
         cmocka_unit_test(test_it_grows_no_further_than_it_may_or_need),
+        cmocka_unit_test(test_what_lvm_can_be_asked_for),
         cmocka_unit_test(test_only_a_merge_rung_adopts),
         cmocka_unit_test(test_a_reload_is_heard),
         cmocka_unit_test(test_what_a_lost_one_gets),

@@ -1142,12 +1142,6 @@ static void test_lvm(void **state)
     (void)state;
     struct machine machine;
     struct intent intent;
-    for (size_t i = 0; i < N_SCENARIOS; i++) {
-        scenarios[i].prepare(&machine, &intent);
-        strcpy(machine.devices[S].uuid, "LVM-abc");
-        strcpy(intent.uuid, "LVM-abc");
-        expect_untouched(&machine, &intent, PLAN_REFUSE);
-    }
     for (size_t i = ROLLBACK; i <= ROLLBACK_OPEN; i++) {
         scenarios[i].prepare(&machine, &intent);
         strcpy(machine.devices[D].uuid, "LVM-abc-real");

@@ -91,7 +91,7 @@ END
     UUID=LVM-abcdefghijklmnopqrstuvwxyzABCDEFabcdefghijklmnopqrstuvwxyzABCDEF \
         STORE_OFFSET=$STORE make_live lvm /dev/ram5 /dev/ram7 "$STORE"
     event 10 COWHERD_EVENT=found COWHERD_SNAPSHOT=lvm >/dev/null
-    untouched lvm "not yet possible"
+    untouched lvm "lvm gives no such names"
 }
 
 config <<END
