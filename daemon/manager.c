@@ -3,6 +3,7 @@
 #include "cowherd/autopsy.h"
 #include "cowherd/brakes.h"
 #include "cowherd/decision.h"
+#include "cowherd/dmeventd.h"
 #include "cowherd/errand.h"
 #include "cowherd/exception_store.h"
 #include "cowherd/herd.h"
@@ -47,6 +48,7 @@ struct manager {
     struct autopsies autopsies;
     struct hooks hooks;
     struct brakes brakes;
+    struct dmeventd_questions dmeventd;
     uint64_t look_usec; /* the next complete look */
     uint64_t watchdog_usec;
     uint64_t keep_alive_usec; /* the next word to the watchdog */
@@ -130,6 +132,25 @@ static void carry_out(struct manager *manager, const struct member *member, cons
     wake(manager);
 }
 
+/* Where there are two that may act on a snapshot. */
+static void ask_for_dmeventd(struct manager *manager, const struct member *member)
+{
+    const struct policy *policy = member->policy;
+    bool acts = policy &&
+                (policy_rung_by_action(policy, ACTION_EXTEND) ||
+                 policy_rung_by_action(policy, ACTION_MERGE) || policy_rung_by_action(policy, ACTION_DROP));
+    if (acts && dm_uuid_is_lvm(member->uuid))
+        dmeventd_ask(&manager->dmeventd, member->name, member->uuid);
+}
+
+static void on_dmeventd(const char *uuid, void *user)
+{
+    struct manager *manager = user;
+    for (size_t i = 0; i < manager->herd.n_members; i++)
+        if (strcmp(manager->herd.members[i]->uuid, uuid) == 0)
+            announce_second_watcher(manager->journal, manager->herd.members[i]);
+}
+
 static void on_crossed(struct manager *manager, const struct member *member, uint32_t crossed)
 {
     struct subject subject = subject_of_member(member);
@@ -141,8 +162,10 @@ static void on_crossed(struct manager *manager, const struct member *member, uin
         hooks_run(&manager->hooks, &manager->configuration, &subject, &member->policy->rungs[i], &facts);
     }
     int chosen = ladder_rung_to_carry_out(member->policy, crossed);
-    if (chosen >= 0)
+    if (chosen >= 0) {
         carry_out(manager, member, member->policy, &member->policy->rungs[chosen]);
+        ask_for_dmeventd(manager, member);
+    }
 }
 
 static struct errand *errand_of(const struct manager *manager, const struct member *member)
@@ -198,6 +221,7 @@ static void on_finding(const struct finding *finding, void *user)
     switch (finding->kind) {
     case FINDING_FOUND:
         announce_found(manager->journal, finding->member);
+        ask_for_dmeventd(manager, finding->member);
         break;
     case FINDING_RENAMED:
         announce_renamed(manager->journal, finding->member);
@@ -207,6 +231,7 @@ static void on_finding(const struct finding *finding, void *user)
         break;
     case FINDING_GONE:
         announce_gone(manager->journal, finding->member);
+        dmeventd_forget(&manager->dmeventd, finding->member->uuid);
         break;
     case FINDING_CROSSED:
         on_crossed(manager, finding->member, finding->crossed);
@@ -737,6 +762,8 @@ static int set_up(struct manager *manager)
     };
     manager->brakes = (struct brakes){
         .event = manager->event, .journal = manager->journal, .runtime_directory = directory_runtime()};
+    manager->dmeventd = (struct dmeventd_questions){
+        .event = manager->event, .tell = on_dmeventd, .user = manager};
     manager->watchdog_usec = notify_watchdog_usec();
     library_journal = manager->journal;
     kernel_open(log_library);
@@ -750,6 +777,7 @@ static void tear_down(struct manager *manager)
     hooks_done(&manager->hooks);
     brakes_done(&manager->brakes);
     recall_done(&manager->recall);
+    dmeventd_done(&manager->dmeventd);
     errands_done(&manager->errands);
     herd_done(&manager->herd);
     observation_done(&manager->seen);

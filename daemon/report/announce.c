@@ -358,6 +358,17 @@ void announce_config(struct journal *journal, int priority, const char *result, 
     say(journal, &event, NULL, "%s", sentence);
 }
 
+void announce_second_watcher(struct journal *journal, const struct member *member)
+{
+    char name[EVENT_NAME_MAX];
+    struct subject subject = subject_of_member(member);
+    struct event event = {.kind = EVENT_CONFIG, .priority = LOG_WARNING, .result = "dmeventd watches it too"};
+    say(journal, &event, &subject,
+        "%s is watched by lvm's dmeventd too: with a snapshot_autoextend_threshold below 100 in lvm.conf "
+        "both of us extend it.",
+        event_text_name(member->name, name));
+}
+
 const char *announce_status(const struct herd *herd, size_t n_actions, const char *config_error,
                             char text[static STATUS_MAX])
 {

@@ -78,6 +78,8 @@ void announce_brake_released(struct journal *journal, const struct subject *subj
                              const struct brake_stage *stage);
 void announce_brake_failed(struct journal *journal, const struct subject *subject,
                            const struct brake_stage *stage, const char *reason);
+/* lvm's dmeventd watches it too. */
+void announce_second_watcher(struct journal *journal, const struct member *member);
 
 /* The configuration: taken, or refused with one message (FILE:LINE: text). */
 void announce_config(struct journal *journal, int priority, const char *result, const char *sentence);

@@ -1,0 +1,164 @@
+#include "cowherd/dmeventd.h"
+#include "cowherd/lvm_name.h"
+#include "cowherd/lvm_tool.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PID_FILE      "/run/dmeventd.pid"
+#define DEADLINE_USEC UINT64_C(25000000) /* lvm_tool.h has its own before it */
+
+struct answer {
+    bool watched;
+};
+
+static bool is_running(void)
+{
+    int pid = 0;
+    FILE *file = fopen(PID_FILE, "re");
+    if (!file)
+        return false;
+    if (fscanf(file, "%d", &pid) != 1)
+        pid = 0;
+    fclose(file);
+    return pid > 0 && (kill(pid, 0) == 0 || errno == EPERM);
+}
+
+static bool lvm_says_monitored(const struct dmeventd_question *question)
+{
+    struct lvm_name name;
+    struct lvm_output output;
+    char uuid[LVM_UUID_BYTES], select[64];
+    if (lvm_name_split(question->name, &name) < 0 || lvm_uuid_of_volume(question->uuid, uuid) < 0)
+        return false;
+    snprintf(select, sizeof(select), "lv_uuid=%s", uuid);
+    struct lvm_command command = {
+        .arguments = {"lvs", "-a", "--noheadings", "-o", "seg_monitor", "-S", select, name.group}};
+    if (lvm_tool_run(&command, &output) != 0)
+        return false;
+    return lvm_output_has(&output, "monitored") && !lvm_output_has(&output, "not monitored");
+}
+
+static void examine(const void *argument, int result_fd)
+{
+    struct answer answer = {.watched = is_running() && lvm_says_monitored(argument)};
+    if (write(result_fd, &answer, sizeof(answer)) != sizeof(answer))
+        _exit(1);
+}
+
+static struct dmeventd_question *find(const struct dmeventd_questions *questions, const char *uuid)
+{
+    for (size_t i = 0; i < questions->n_items; i++)
+        if (strcmp(questions->items[i].uuid, uuid) == 0)
+            return &questions->items[i];
+    return NULL;
+}
+
+static void ask_next(struct dmeventd_questions *questions);
+
+static void forget_child(struct dmeventd_questions *questions)
+{
+    questions->exit_source = sd_event_source_disable_unref(questions->exit_source);
+    questions->deadline_source = sd_event_source_disable_unref(questions->deadline_source);
+    questions->asking = false;
+}
+
+static int on_exit_child(sd_event_source *source, const siginfo_t *info, void *user)
+{
+    struct dmeventd_questions *questions = user;
+    struct dmeventd_question *question = find(questions, questions->asked_uuid);
+    struct answer answer;
+    (void)source, (void)info;
+    int r = child_take_result(&questions->child, &answer, sizeof(answer));
+    forget_child(questions);
+    if (r == 0 && answer.watched && question) {
+        question->told = true;
+        questions->tell(question->uuid, questions->user);
+    }
+    ask_next(questions);
+    return 0;
+}
+
+static int on_deadline(sd_event_source *source, uint64_t usec, void *user)
+{
+    const struct dmeventd_questions *questions = user;
+    (void)source, (void)usec;
+    kill(questions->child.pid, SIGKILL);
+    return 0;
+}
+
+static int start(struct dmeventd_questions *questions, const struct dmeventd_question *question)
+{
+    int r = child_start(examine, question, &questions->child);
+    if (r < 0)
+        return r;
+    r = sd_event_add_child(questions->event, &questions->exit_source, questions->child.pid, WEXITED,
+                           on_exit_child, questions);
+    if (r >= 0)
+        r = sd_event_add_time_relative(questions->event, &questions->deadline_source, CLOCK_MONOTONIC,
+                                       DEADLINE_USEC, 0, on_deadline, questions);
+    if (r < 0) {
+        kill(questions->child.pid, SIGKILL);
+        waitpid(questions->child.pid, NULL, 0);
+        close(questions->child.result_fd);
+        forget_child(questions);
+    }
+    return r;
+}
+
+/* Who cannot be asked for now is, when he is named again. */
+static void ask_next(struct dmeventd_questions *questions)
+{
+    for (size_t i = 0; i < questions->n_items && !questions->asking; i++) {
+        struct dmeventd_question *question = &questions->items[i];
+        if (!question->waits)
+            continue;
+        question->waits = false;
+        strcpy(questions->asked_uuid, question->uuid);
+        questions->asking = start(questions, question) >= 0;
+    }
+}
+
+static struct dmeventd_question *add(struct dmeventd_questions *questions, const char *uuid)
+{
+    struct dmeventd_question *items = reallocarray(questions->items, questions->n_items + 1, sizeof(*items));
+    if (!items)
+        return NULL;
+    questions->items = items;
+    struct dmeventd_question *question = &items[questions->n_items++];
+    *question = (struct dmeventd_question){0};
+    snprintf(question->uuid, sizeof(question->uuid), "%s", uuid);
+    return question;
+}
+
+void dmeventd_ask(struct dmeventd_questions *questions, const char *name, const char *uuid)
+{
+    struct dmeventd_question *question = find(questions, uuid);
+    if (!question)
+        question = add(questions, uuid);
+    if (!question || question->told)
+        return;
+    snprintf(question->name, sizeof(question->name), "%s", name);
+    question->waits = true;
+    ask_next(questions);
+}
+
+void dmeventd_forget(struct dmeventd_questions *questions, const char *uuid)
+{
+    struct dmeventd_question *question = find(questions, uuid);
+    if (question)
+        *question = questions->items[--questions->n_items];
+}
+
+void dmeventd_done(struct dmeventd_questions *questions)
+{
+    if (questions->asking)
+        close(questions->child.result_fd);
+    forget_child(questions);
+    free(questions->items);
+    *questions = (struct dmeventd_questions){0};
+}
