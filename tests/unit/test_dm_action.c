@@ -8,6 +8,8 @@
 #include "cowherd/dm_action.h"
 #include "cowherd/intent_file.h"
 #include "cowherd/kernel.h"
+#include "cowherd/lvm_action.h"
+#include "cowherd/lvm_tool.h"
 #include "cowherd/store_device.h"
 #include "cowherd/store_growth.h"
 #include "model_actions.h"
@@ -218,6 +220,19 @@ int store_growth_loop(const struct intent *intent, char reason[static GROWTH_REA
         return r;
     machine.stores[C].total_sectors = intent->grow_to_sectors;
     return leave(0);
+}
+
+/* None of these snapshots is lvm's. */
+int lvm_action_step(const struct step *step, struct intent *intent, char words[static PLAN_REASON_MAX])
+{
+    (void)step, (void)intent, (void)words;
+    fail_msg("a command of lvm's for a snapshot that is not");
+    return -EINVAL;
+}
+
+void lvm_tool_heed_hurry(void)
+{
+    fail_msg("a command of lvm's for a snapshot that is not");
 }
 
 int kernel_remove(dev_t device, bool deferred, uint32_t cookie)
