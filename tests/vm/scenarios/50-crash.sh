@@ -437,7 +437,8 @@ for action in $ACTIONS; do
 done
 printf '= %s\n' "action     points  faults   run recovered seconds" "${TABLE[@]}"
 [[ $RECOVERED -eq $RUNS ]] || fail "$((RUNS - RECOVERED)) of $RUNS runs did not recover"
-for kind in kill hang "${ERRORS[@]}"; do
-    [[ $FAULTS != . || -n ${KINDS[$kind]:-} ]] || fail "no run with fault $kind"
+# A few faults of somebody's choice need not be of every kind.
+[[ -n ${CRASH_ACTIONS:-}${CRASH_EVERY:-}${CRASH_FAULTS:-} ]] || for kind in kill hang "${ERRORS[@]}"; do
+    [[ -n ${KINDS[$kind]:-} ]] || fail "no run with fault $kind"
 done
 echo "ok - $RECOVERED of $RUNS runs recovered"
