@@ -1,18 +1,21 @@
 #include "cowherd/spare_device.h"
 #include "cowherd/exception_store.h"
 #include "cowherd/kernel.h"
-#include <blkid/blkid.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-static inline void free_probe(blkid_probe *probe)
+#define NOT_RUN 127
+
+static inline void close_file(FILE **file)
 {
-    if (*probe)
-        blkid_free_probe(*probe);
+    if (*file)
+        fclose(*file);
 }
 
 static inline void close_fd(int *fd)
@@ -21,8 +24,8 @@ static inline void close_fd(int *fd)
         close(*fd);
 }
 
-#define _cleanup_probe_ __attribute__((cleanup(free_probe)))
-#define _cleanup_fd_    __attribute__((cleanup(close_fd)))
+#define _cleanup_file_ __attribute__((cleanup(close_file)))
+#define _cleanup_fd_   __attribute__((cleanup(close_fd)))
 
 static int open_device(dev_t device)
 {
@@ -41,60 +44,83 @@ static int open_device(dev_t device)
     return fd;
 }
 
-/* One with a wrong checksum is somebody's data, too. */
-static int set_up(blkid_probe probe, int fd)
+/* Without an order to wipe it only reads. It gets the very device that was opened. */
+static _Noreturn void become_wipefs(int device_fd, int output_fd)
 {
-    if (blkid_probe_set_device(probe, fd, 0, 0) != 0 || blkid_probe_enable_superblocks(probe, 1) != 0 ||
-        blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_MAGIC | BLKID_SUBLKS_TYPE |
-                                                     BLKID_SUBLKS_BADCSUM) != 0 ||
-        blkid_probe_enable_partitions(probe, 1) != 0 ||
-        blkid_probe_set_partitions_flags(probe, BLKID_PARTS_MAGIC) != 0)
-        return -EIO;
-    return 0;
-}
-
-static const char *value_of(blkid_probe probe, const char *name)
-{
-    const char *value;
-    return blkid_probe_lookup_value(probe, name, &value, NULL) == 0 ? value : NULL;
-}
-
-/* Of the signature just found: its name and place, or false where libblkid does not say them. */
-static bool describe(blkid_probe probe, const char **ret_name, uint64_t *ret_sector)
-{
-    const char *name = value_of(probe, "TYPE"), *offset = value_of(probe, "SBMAGIC_OFFSET");
-    if (!name || !offset) {
-        name = value_of(probe, "PTTYPE");
-        offset = value_of(probe, "PTMAGIC_OFFSET");
+    char path[32], *environment[] = {(char *)"LC_ALL=C", NULL};
+    char *arguments[] = {(char *)"wipefs",
+                         (char *)"--parsable",
+                         (char *)"--noheadings",
+                         (char *)"--output",
+                         (char *)"OFFSET,TYPE",
+                         path,
+                         NULL};
+    snprintf(path, sizeof(path), "/dev/fd/%d", device_fd);
+    int null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (null_fd >= 0 && dup2(null_fd, STDERR_FILENO) >= 0 && dup2(output_fd, STDOUT_FILENO) >= 0 &&
+        fcntl(device_fd, F_SETFD, 0) >= 0) {
+        execve("/usr/sbin/wipefs", arguments, environment);
+        execve("/sbin/wipefs", arguments, environment);
     }
-    if (!name || !offset)
-        return false;
-    *ret_name = name;
-    *ret_sector = strtoull(offset, NULL, 10) / SECTOR_BYTES;
-    return true;
+    _exit(NOT_RUN);
+}
+
+/* Returns what it says, to be read to its end, or NULL with errno. */
+static FILE *start_wipefs(int device_fd, pid_t *ret_pid)
+{
+    int pipe_fds[2];
+    if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+        return NULL;
+    pid_t pid = fork();
+    if (pid == 0)
+        become_wipefs(device_fd, pipe_fds[1]);
+    int error = errno;
+    close(pipe_fds[1]);
+    FILE *output = pid < 0 ? NULL : fdopen(pipe_fds[0], "r");
+    if (!output)
+        close(pipe_fds[0]);
+    if (pid < 0)
+        errno = error;
+    *ret_pid = pid;
+    return output;
+}
+
+/* How it ended. A list that is cut short is no list. */
+static int wait_for_wipefs(pid_t pid)
+{
+    int status;
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return -errno;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_RUN)
+        return -ENOPKG;
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EIO;
 }
 
 int spare_device_signature(dev_t device, bool (*passed_over)(uint64_t sector, const void *user),
                            const void *user, char ret_name[static SPARE_SIGNATURE_MAX])
 {
     _cleanup_fd_ int fd = open_device(device);
-    _cleanup_probe_ blkid_probe probe = blkid_new_probe();
-    const char *name;
-    uint64_t sector;
+    char line[256], name[SPARE_SIGNATURE_MAX], found[SPARE_SIGNATURE_MAX] = "";
+    pid_t pid = -1;
     if (fd < 0)
         return fd;
-    if (!probe)
-        return -ENOMEM;
-    int r = set_up(probe, fd);
+    _cleanup_file_ FILE *output = start_wipefs(fd, &pid);
+    if (!output)
+        return -errno;
+    bool understood = true;
+    while (fgets(line, sizeof(line), output)) {
+        int64_t offset_bytes;
+        if (sscanf(line, "%" SCNi64 ",%63[^,\n]", &offset_bytes, name) != 2)
+            understood = false;
+        else if (!found[0] && !passed_over((uint64_t)offset_bytes / SECTOR_BYTES, user))
+            strcpy(found, name);
+    }
+    int r = wait_for_wipefs(pid);
     if (r < 0)
         return r;
-    while ((r = blkid_do_probe(probe)) == 0)
-        if (describe(probe, &name, &sector) && !passed_over(sector, user)) {
-            snprintf(ret_name, SPARE_SIGNATURE_MAX, "%s", name);
-            return 0;
-        }
-    if (r < 0)
-        return -EIO;
-    ret_name[0] = '\0';
+    if (!understood)
+        return -EPROTO;
+    strcpy(ret_name, found);
     return 0;
 }

@@ -103,6 +103,8 @@ static int check_signature(const struct observation *seen, const struct spare *s
     char name[SPARE_SIGNATURE_MAX];
     struct mapped mapped = {.seen = seen, .number = spare->number};
     int r = spare_device_signature(spare->number, is_mapped, &mapped, name);
+    if (r == -ENOPKG)
+        return say(reason, r, "whether %s carries data is not known, for there is no wipefs(8)", spare->path);
     if (r < 0)
         return say(reason, r, "%s cannot be read: %s", spare->path, strerror(-r));
     if (name[0])

@@ -167,12 +167,14 @@ static void plan_kernel_merge(struct scene *scene, const struct dm_device *mergi
         scene_decide(scene->plan, PLAN_WAIT, "the kernel is merging");
 }
 
-/* Neither a snapshot nor merging any more: it is done, if lvm says so. */
+/* Neither a snapshot nor merging any more: it is done, if lvm says so. The child that asked lvm may have been killed
+ * before it could record that lvm had taken it on: that it was about to ask was recorded. */
 static void plan_merge_end(struct scene *scene)
 {
     const struct dm_device *origin = find_origin_volume(scene);
-    scene->plan->begun = scene->intent->asked_lvm;
-    if (!scene->intent->asked_lvm)
+    bool asked = scene->intent->asked_lvm || scene->intent->handing_over;
+    scene->plan->begun = asked;
+    if (!asked)
         scene_decide(scene->plan, PLAN_ABANDON, "it went before it could be merged");
     else if (!origin)
         scene_decide(scene->plan, PLAN_DEFER, "its volume group is not active");

@@ -1,6 +1,7 @@
 /* The spare device's own blocks: what it says that it is.
  *
- * It reads the device and may block: call it in a child only. 0 or a negative errno.
+ * wipefs(8) of util-linux looks for signatures: nobody knows more of them. It reads the device and may block: call it in
+ * a child only. 0 or a negative errno, -ENOPKG where there is no wipefs.
  */
 #pragma once
 
@@ -11,7 +12,7 @@
 
 #define SPARE_SIGNATURE_MAX 64
 
-/* The first signature (of a filesystem, swap, lvm, RAID, a partition table …) that libblkid finds on a device at a
+/* The first signature (of a filesystem, swap, lvm, RAID, a partition table …) that is found on a device at a
  * place that `passed_over` does not claim: there it is the data of somebody who is known. *ret_name is its
  * name ("ext4"), empty where there is none. */
 int spare_device_signature(dev_t device, bool (*passed_over)(uint64_t sector, const void *user),

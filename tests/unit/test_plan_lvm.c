@@ -350,6 +350,26 @@ static void test_merge_is_waited_for_and_finished(void **state)
     }
 }
 
+/* Killed while lvm was at it: that it was about to be asked is recorded, that it took it on is not. */
+static void test_merge_whose_asking_was_cut_short(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    for (int was_about_to = 0; was_about_to < 2; was_about_to++) {
+        set_up(&fixture, ACTION_MERGE);
+        fixture.intent.handing_over = was_about_to;
+        start_merge(&fixture, 20000);
+        EXPECT(PLAN_WAIT);
+        fixture.targets[O] = (struct target){.kind = TARGET_LINEAR, .origin = DISK};
+        take(&fixture, COW);
+        take(&fixture, S);
+        if (was_about_to)
+            EXPECT(PLAN_ACT, STEP_LVM_CHECK_GONE, STEP_FORGET);
+        else
+            EXPECT(PLAN_ABANDON, STEP_FORGET);
+    }
+}
+
 static void test_merge_while_the_group_is_inactive(void **state)
 {
     (void)state;
@@ -463,6 +483,7 @@ int main(void)
         cmocka_unit_test(test_drop_never_of_another_snapshot),
         cmocka_unit_test(test_merge_is_asked_for_once_open_or_not),
         cmocka_unit_test(test_merge_is_waited_for_and_finished),
+        cmocka_unit_test(test_merge_whose_asking_was_cut_short),
         cmocka_unit_test(test_merge_while_the_group_is_inactive),
         cmocka_unit_test(test_merge_asked_for_and_activated_anew),
         cmocka_unit_test(test_merge_that_is_lost_or_failed),
