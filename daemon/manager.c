@@ -119,7 +119,8 @@ static void carry_out(struct manager *manager, const struct member *member, cons
                                  : decision_why_impossible(member);
     if (impossible) {
         struct subject subject = subject_of_member(member);
-        struct stage stage = {.action = action->text, .rung = rung->text, .result = impossible};
+        struct stage stage = {
+            .action = action_kind_name(action->kind), .rung = rung->text, .result = impossible};
         announce_failed(manager->journal, &subject, &stage);
         on_stalled(&subject, manager);
         return;

@@ -276,10 +276,11 @@ static void take_sample(struct errand *errand, const struct sample *sample)
         errand->sample = *sample;
 }
 
-/* An lvextend that hangs does not hold up a drop: its child ends it. */
+/* An lvextend that hangs does not hold up a drop: its child ends it. A further extension has to wait for it in any case. */
 static void hurry(const struct errand *errand)
 {
-    if (errand->acting && errand->pursuit.intent.action == ACTION_EXTEND)
+    if (errand->acting && errand->pursuit.intent.action == ACTION_EXTEND &&
+        errand->successor.action != ACTION_EXTEND)
         kill(errand->child.pid, SIGTERM);
 }
 

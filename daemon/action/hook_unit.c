@@ -38,11 +38,11 @@ static int connect_systemd(sd_bus **ret_bus)
  * cowherd-hook ends is killed by systemd, and all of it where cowherd-hook itself does not keep the deadline. */
 static int append_properties(sd_bus_message *message, const struct hook_task *task, int socket_fd)
 {
-    char description[256];
+    char description[EVENT_NAME_MAX + 32], name[EVENT_NAME_MAX];
     static const char program[] = COWHERD_HOOK_PROGRAM;
     uint64_t limit_usec = task->timeout_usec < UINT64_MAX / 2 ? task->timeout_usec + 3 * HOOK_GRACE_USEC
                                                               : UINT64_MAX;
-    snprintf(description, sizeof(description), "Hook %.200s of cowherd", task->name);
+    snprintf(description, sizeof(description), "Hook %s of cowherd", event_text_name(task->name, name));
     int r = sd_bus_message_append(
         message, "a(sv)", 9, "Description", "s", description, "DefaultDependencies", "b", 0, "CollectMode",
         "s", "inactive-or-failed", "RuntimeMaxUSec", "t", limit_usec, "TimeoutStopUSec", "t", HOOK_GRACE_USEC,

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -17,6 +18,7 @@
 #define KILL_USEC     UINT64_C(5000000) /* after the SIGTERM */
 #define ASK_USEC      UINT64_C(500000)  /* whether it may be killed by now */
 #define PAUSE_MSEC    20
+#define TOOL_PATH_MAX 64
 
 #define CONFIG "devices/ignore_suspended_devices=1"
 
@@ -44,13 +46,17 @@ static uint64_t now_usec(void)
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-static const char *find_tool(void)
+/* By the command's own name, as an administrator calls it; lvpoll is only to be had as lvm's word. */
+static int find_tool(const char *name, char path[static TOOL_PATH_MAX])
 {
-    static const char *const places[] = {"/usr/sbin/lvm", "/sbin/lvm"};
-    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
-        if (access(places[i], X_OK) == 0)
-            return places[i];
-    return NULL;
+    static const char *const places[] = {"/usr/sbin", "/sbin"};
+    const char *const names[] = {name, "lvm"};
+    for (size_t i = 0; i < 4; i++) {
+        snprintf(path, TOOL_PATH_MAX, "%s/%s", places[i % 2], names[i / 2]);
+        if (access(path, X_OK) == 0)
+            return 0;
+    }
+    return -ENOENT;
 }
 
 /* It is asked to end with its parent, and heeds that when it holds nothing. */
@@ -58,8 +64,10 @@ static void become_tool(const char *tool, const struct lvm_command *command, int
 {
     char *environment[] = {"LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LVM_SUPPRESS_FD_WARNINGS=1",
                            command->leaves_dmeventd ? "LVM_RUN_BY_DMEVENTD=1" : NULL, NULL};
+    const char *name = strrchr(tool, '/') + 1;
+    bool is_word = strcmp(name, command->arguments[0]) != 0; /* a word of lvm's */
     char *arguments[LVM_ARGUMENTS_MAX + 4] = {"lvm"};
-    size_t n = 1;
+    size_t n = is_word;
     for (size_t i = 0; command->arguments[i]; i++) {
         arguments[n++] = (char *)command->arguments[i];
         if (i == 0) {
@@ -162,13 +170,13 @@ static int wait_for_end(const struct lvm_command *command, pid_t pid, int fd, st
 
 int lvm_tool_run(const struct lvm_command *command, struct lvm_output *ret_output)
 {
-    const char *tool = find_tool();
     struct lvm_output output = {.length = 0};
+    char tool[TOOL_PATH_MAX];
     pid_t pid = -1;
     int fd = -1;
-    if (!tool)
-        return -ENOENT;
-    int r = start(tool, command, &pid, &fd);
+    int r = find_tool(command->arguments[0], tool);
+    if (r == 0)
+        r = start(tool, command, &pid, &fd);
     if (r < 0)
         return r;
     r = wait_for_end(command, pid, fd, &output);

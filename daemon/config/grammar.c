@@ -344,8 +344,8 @@ static int parse_alert(const char *rest, struct action *action, const char **ret
 
 static int parse_exec(const char *rest, struct action *action, const char **ret_error)
 {
-    if (*rest == '\0' || rest[strcspn(rest, BLANKS)] != '\0')
-        return refuse(ret_error, "exec takes the name of one hook");
+    if (*rest == '\0')
+        return refuse(ret_error, "exec takes the name of a hook");
     action->kind = ACTION_EXEC;
     action->hook = strdup(rest);
     return action->hook ? 0 : -ENOMEM;

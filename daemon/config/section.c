@@ -264,8 +264,7 @@ static const char *find_problem(const struct section_header *header)
         if (*header->name == '\0')
             return "a name is missing: [hook NAME]";
         /* "exec NAME, alert" could not name it. */
-        return header->name[strcspn(header->name, BLANKS ",")] ? "a hook's name has no blanks and no commas"
-                                                               : NULL;
+        return strchr(header->name, ',') ? "a hook's name has no commas" : NULL;
     case SECTION_NONE:
         break;
     }

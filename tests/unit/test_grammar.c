@@ -327,13 +327,13 @@ static void test_several_actions(void **state)
     struct rung rung;
 
     (void)state;
-    parse_actions(" alert critical ,exec page\t, exec mail,merge ", CONDITION_USED, &rung);
+    parse_actions(" alert critical ,exec page $( \"a\" )\t, exec mail,merge ", CONDITION_USED, &rung);
     assert_int_equal(rung.n_actions, 4);
     assert_int_equal(rung.actions[0].kind, ACTION_ALERT);
     assert_string_equal(rung.actions[0].text, "alert critical");
     assert_int_equal(rung.actions[1].kind, ACTION_EXEC);
-    assert_string_equal(rung.actions[1].hook, "page");
-    assert_string_equal(rung.actions[1].text, "exec page");
+    assert_string_equal(rung.actions[1].hook, "page $( \"a\" )");
+    assert_string_equal(rung.actions[1].text, "exec page $( \"a\" )");
     assert_string_equal(rung.actions[2].hook, "mail");
     assert_int_equal(rung.actions[3].kind, ACTION_MERGE);
     assert_string_equal(rung.actions[3].text, "merge");
@@ -356,7 +356,7 @@ static void assert_no_actions(const char *text, enum condition_kind condition, c
 static void test_bad_actions(void **state)
 {
     static const char unknown[] = "an action is alert, exec, extend, merge or drop",
-                      missing[] = "an action is missing", one_hook[] = "exec takes the name of one hook",
+                      missing[] = "an action is missing", no_hook[] = "exec takes the name of a hook",
                       nothing[] = "nothing may follow merge and drop",
                       zero[] = "extend by nothing changes nothing";
 
@@ -372,8 +372,8 @@ static void test_bad_actions(void **state)
     assert_no_actions("alert; drop", CONDITION_USED, unknown);
     assert_no_actions("alert loudly", CONDITION_USED, "an alert is notice, warning or critical");
     assert_no_actions("alert notice critical", CONDITION_USED, "an alert is notice, warning or critical");
-    assert_no_actions("exec", CONDITION_USED, one_hook);
-    assert_no_actions("exec a b", CONDITION_USED, one_hook);
+    assert_no_actions("exec", CONDITION_USED, no_hook);
+    assert_no_actions("exec \t, alert", CONDITION_USED, no_hook);
     assert_no_actions("merge now", CONDITION_USED, nothing);
     assert_no_actions("drop 5%", CONDITION_USED, nothing);
     assert_no_actions("extend", CONDITION_USED, "extend takes N% or a SIZE");

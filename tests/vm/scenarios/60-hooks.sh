@@ -17,6 +17,9 @@ hook() {
     chmod 0755 "$HOOKS/$1"
 }
 
+# shellcheck disable=SC2016 # nothing is to be expanded
+HOSTILE_HOOK='a "b" '"'c'"' $(touch hooks.canary) `touch hooks.canary` %n $HOME'
+
 n_stores=0
 
 # snapshot NAME: a live one, with a store of its own on the second disk.
@@ -91,7 +94,7 @@ hostile() {
     number=$(lsblk -dnro MAJ:MIN /dev/mapper/hostile-store)
     check "it is found" event 20 COWHERD_EVENT=found "COWHERD_SNAPSHOT=$name"
     write_chunks "/dev/dm-$((${number#*:} + 1))" 8 0 130
-    check "its hook runs" event 20 COWHERD_EVENT=action-done "COWHERD_SNAPSHOT=$name"
+    check "its hook runs" event 20 COWHERD_EVENT=action-done "COWHERD_SNAPSHOT=$name" "COWHERD_ACTION=exec $HOSTILE_HOOK"
     fact "$SAID/hostile.environ" COWHERD_SNAPSHOT
     check_eq "the name arrives, byte for byte" "$(printf '%s' "$FACT" | od -An -tx1)" "$(printf '%s' "$name" | od -An -tx1)"
     check_eq "all of its 127 bytes" "$(printf '%s' "$FACT" | wc -c)" 127
@@ -373,6 +376,10 @@ write_config() {
 hook-timeout = 3s
 [snapshot *]
 at 50% = exec record, alert notice
+[snapshot a "b"*]
+at 50% = exec $HOSTILE_HOOK
+[hook $HOSTILE_HOOK]
+command = $HOOKS/record
 [snapshot umount]
 at 50% = exec umount
 [snapshot overdue]

@@ -12,11 +12,10 @@ is_gone() { ! exists "$1"; }
 extended() { event "${2:-20}" COWHERD_EVENT=action-done COWHERD_ACTION=extend COWHERD_SNAPSHOT="$1" >/dev/null; }
 is_stalled() { event 20 COWHERD_EVENT=rung COWHERD_SNAPSHOT="$1" "COWHERD_RUNG=on stalled = alert critical" >/dev/null; }
 has_size() { [[ $(sectors "/dev/mapper/$1-store") -eq $2 ]]; }
-fails_with() {
-    local json
-    json=$(event 20 COWHERD_EVENT=action-failed COWHERD_ACTION=extend COWHERD_SNAPSHOT="$1")
-    check "$1: $2" grep -q "$2" <<<"$(field "$json" COWHERD_RESULT)"
+has_failed_with() {
+    entries COWHERD_EVENT=action-failed COWHERD_ACTION=extend COWHERD_SNAPSHOT="$1" | jq -r .COWHERD_RESULT | grep -q "$2"
 }
+fails_with() { check "$1: $2" wait_until 20 has_failed_with "$1" "$2"; }
 
 forget() {
     local device
@@ -337,6 +336,8 @@ END
 
 policy 3MiB
 start_cowherd
+mark
+START=$MARK
 fill /dev/ram0 2
 backup
 live
@@ -349,7 +350,8 @@ for _ in 1 2 3; do side_by_side; done # without the lock two in three rounds go 
 loop
 loop_zeroes
 refusals
-check_eq "nothing was lost" "$(journalctl -q COWHERD_EVENT=lost)" ""
+MARK=$START
+check_eq "nothing was lost" "$(count_events COWHERD_EVENT=lost)" 0
 check "nothing is suspended" nothing_suspended
 check "no cookie is left" no_cookies
 check_eq "no intent is left" "$(ls /var/lib/cowherd)" ""

@@ -146,8 +146,8 @@ hanging() {
     local json
     cat >/run/hanging-lvm <<'END'
 #!/bin/bash
-[[ $1 == lvextend ]] || exec -a lvm /run/real-lvm "$@"
-echo "asked: $*"
+[[ $0 == */lvextend ]] || exec -a "${0##*/}" /run/real-lvm "$@"
+echo "asked: lvextend $*"
 trap 'echo TERM' TERM
 while :; do sleep 0.1; done
 END
