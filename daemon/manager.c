@@ -100,19 +100,24 @@ static bool is_outranked(const struct manager *manager, const struct intent *int
                          const struct policy *policy, const struct rung *rung)
 {
     const struct errand *errand = errands_find(&manager->errands, intent);
-    const struct rung *waiting = errand ? policy_rung_by_text(policy, errand->pursuit.intent.rung) : NULL;
+    const struct intent *latest = !errand                 ? NULL
+                                  : errand->has_successor ? &errand->successor
+                                                          : &errand->pursuit.intent;
+    const struct rung *waiting = latest ? policy_rung_by_text(policy, latest->rung) : NULL;
     return waiting && waiting > rung; /* both in the policy's array, in the order they are written */
 }
 
 static void wake(struct manager *manager)
 {
     sd_event_source_set_time(manager->timer, 0);
-    sd_event_source_set_enabled(manager->timer, manager->stopping ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+    sd_event_source_set_enabled(manager->timer, SD_EVENT_ONESHOT);
 }
 
 static void carry_out(struct manager *manager, const struct member *member, const struct policy *policy,
                       const struct rung *rung)
 {
+    if (manager->stopping)
+        return; /* its rung is crossed again when the daemon is back */
     const struct action *action = rung_changing_action(rung);
     const char *impossible = recall_waits_for(&manager->recall, member->device)
                                  ? "what was begun before the machine went down must be finished first"
@@ -288,10 +293,10 @@ static void review_intent(struct intent *intent, void *user)
 /* Before the herd's look, so that no rung is carried out on a device whose merge was under way. */
 static void look_for_recalled(struct manager *manager)
 {
-    if (manager->recall.n_items == 0)
-        return;
+    size_t n_waiting = manager->recall.n_items;
     recall_look(&manager->recall, &manager->seen, now_usec());
-    errands_review(&manager->errands, review_intent, manager);
+    if (manager->recall.n_items < n_waiting)
+        errands_review(&manager->errands, review_intent, manager);
 }
 
 /* Nothing raises an event when the time to tell what is not there has come. */
@@ -346,7 +351,7 @@ static uint64_t interval_usec(const struct manager *manager, const struct member
         .peak_bytes_per_second = member->sample.peak_bytes_per_second,
     };
     const struct action *action = rung >= 0 ? rung_changing_action(&member->policy->rungs[rung]) : NULL;
-    subject.action_usec = action ? manager->errands.took_usec[action->kind] : 0;
+    subject.action_usec = action ? errands_took_usec(&manager->errands, action->kind, member->uuid) : 0;
     return pacing_interval_usec(&bounds, &subject);
 }
 
@@ -505,7 +510,7 @@ static void consider_brakes(struct manager *manager)
     struct brakes_view view = {
         .herd = &manager->herd,
         .errands = &manager->errands,
-        .enabled = configuration->brake,
+        .enabled = configuration->brake && !manager->errands.dry_run,
         .assumed_bytes_per_second = configuration->assumed_bytes_per_second,
         .look_usec = configuration->shortest_poll_usec,
         .now_usec = now_usec(),
@@ -520,7 +525,7 @@ static void settle(struct manager *manager)
     tell_status(manager);
     keep_alive(manager);
     sd_event_source_set_time(manager->timer, next_usec(manager));
-    sd_event_source_set_enabled(manager->timer, manager->stopping ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+    sd_event_source_set_enabled(manager->timer, SD_EVENT_ONESHOT);
 }
 
 static int on_dm_event(sd_event_source *source, int fd, uint32_t events, void *user)
@@ -622,16 +627,14 @@ static int on_stop_overdue(sd_event_source *source, uint64_t usec, void *user)
     return sd_event_exit(manager->event, 0);
 }
 
-/* A child at work is let finish its stretch, so that nothing stays half done; what is left is in its intent. */
+/* A child at work is let finish its stretch, so that nothing stays half done; what is left is in its intent. Until then it
+ * is looked at, so that the brake follows. */
 static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info, void *user)
 {
     struct manager *manager = user;
     (void)source, (void)info;
     manager->stopping = true;
     notify_stopping();
-    sd_event_source_set_enabled(manager->timer, SD_EVENT_OFF);
-    if (manager->dm_source)
-        sd_event_source_set_enabled(manager->dm_source, SD_EVENT_OFF);
     if (errands_acting(&manager->errands) == 0)
         return sd_event_exit(manager->event, 0);
     return sd_event_add_time_relative(manager->event, NULL, CLOCK_MONOTONIC, STOP_WAIT_USEC, 0,

@@ -294,6 +294,9 @@ static int hold(struct job *job, int groups)
     int r = groups < 0 ? -ENOENT : see_groups(job, groups);
     if (r < 0)
         return hold_throttle(job);
+    if (job->record.is_unsettled && (r = hold_groups(job, groups)) < 0)
+        return r;
+    job->result.n_groups = 0;
     brake_record_want(&job->record, job->limit->rate);
     r = write_record(job);
     if (r < 0)

@@ -16,6 +16,7 @@ struct hold {
     struct sample sample;
     dev_t device; /* that is held: the origin's user or the snapshot itself */
     uint64_t disk_sequence;
+    bool was_alive;      /* at the look before */
     bool alive;          /* its errand is there */
     bool in_flight;      /* and its action in time to be waited for */
     bool wanted;         /* and writers could be faster */
@@ -34,7 +35,8 @@ struct limit {
     uint64_t disk_sequence;
     struct brake_rate wanted;
     struct brake_rate set;
-    bool left; /* found at the start: what is set is not known */
+    bool left;      /* found at the start: what is set is not known */
+    bool uncertain; /* the last child failed, and may have set some of it */
     bool by_throttle;
     uint64_t next_usec; /* to be tried or refreshed no sooner */
     struct brake_rate asked;
@@ -137,13 +139,14 @@ static void conclude(struct limit *limit, const struct brake_limit_result *resul
             journal_message(limit->brakes->journal, LOG_NOTICE,
                             "The limits on %u:%u that an earlier cowherd had set are put back.",
                             major(limit->device), minor(limit->device));
-        limit->left = false;
+        limit->left = limit->uncertain = false;
         limit->set = limit->asked;
         limit->by_throttle = result->by_throttle;
         limit->next_usec = now_usec;
         if (!is_free(limit->set))
             tell(limit, now_usec);
     } else {
+        limit->uncertain = true; /* some of it may be set */
         limit->next_usec = now_usec + BRAKES_REFRESH_USEC;
         tell_failure(limit, result->error, now_usec);
     }
@@ -219,7 +222,7 @@ static void start(struct limit *limit, uint64_t now_usec)
 /* What is wanted is set, unless a child is at it: then when that has ended. */
 static void drive(struct limit *limit, uint64_t now_usec)
 {
-    bool is_other = limit->left || brake_rate_differs(limit->set, limit->wanted);
+    bool is_other = limit->left || limit->uncertain || brake_rate_differs(limit->set, limit->wanted);
     bool is_failed = is_other && now_usec < limit->next_usec;
     bool is_refresh = !is_free(limit->wanted) && now_usec >= limit->next_usec + BRAKES_REFRESH_USEC;
     if (!limit->busy && !is_failed && (is_other || is_refresh))
@@ -261,7 +264,7 @@ static struct limit *take_limit(struct brakes *brakes, dev_t device, uint64_t di
 
 static bool is_idle(const struct limit *limit)
 {
-    return !limit->busy && !limit->left && is_free(limit->set) && is_free(limit->wanted);
+    return !limit->busy && !limit->left && !limit->uncertain && is_free(limit->set) && is_free(limit->wanted);
 }
 
 static void drop_idle_limits(struct brakes *brakes)
@@ -295,7 +298,7 @@ static struct hold *find_hold(const struct brakes *brakes, const struct intent *
     return NULL;
 }
 
-static struct hold *add_hold(struct brakes *brakes, const struct errand *errand, uint64_t now_usec)
+static struct hold *add_hold(struct brakes *brakes)
 {
     struct hold **holds = reallocarray(brakes->holds, brakes->n_holds + 1, sizeof(*holds));
     if (!holds)
@@ -304,9 +307,23 @@ static struct hold *add_hold(struct brakes *brakes, const struct errand *errand,
     struct hold *hold = calloc(1, sizeof(*hold));
     if (!hold)
         return NULL;
+    return holds[brakes->n_holds++] = hold;
+}
+
+/* A hold that is still told of serves the next errand of its snapshot, too, whose time begins anew. */
+static void begin_anew(struct hold *hold, const struct errand *errand, uint64_t now_usec)
+{
     hold->since_usec = now_usec;
     hold->stretches = errand->stretches;
-    return holds[brakes->n_holds++] = hold;
+    hold->expired = false;
+}
+
+/* The store has grown, by whatever it was: what waits for nothing but its size comes no nearer by holding anybody, and
+ * lvextend writes a filesystem's dirty pages out after it. */
+static bool has_grown(const struct errand *errand, const struct member *member)
+{
+    return errand->pursuit.intent.action == ACTION_EXTEND && errand->has_sample &&
+           member->sample.total_sectors > errand->sample.total_sectors;
 }
 
 /* Not for longer than the deadline: after it only a new attempt is waited for, while its child acts. */
@@ -351,15 +368,17 @@ static void consider_errand(struct brakes *brakes, const struct errand *errand,
     const struct intent *intent = &errand->pursuit.intent;
     const struct member *member = find_member(view->herd, intent);
     struct hold *hold = find_hold(brakes, intent);
-    if (!member || !brake_awaits(&errand->pursuit, member))
+    if (!member || has_grown(errand, member) || !brake_awaits(&errand->pursuit, member))
         return;
-    if (!hold && !(hold = add_hold(brakes, errand, view->now_usec)))
+    if (!hold && !(hold = add_hold(brakes)))
         return;
+    if (!hold->was_alive)
+        begin_anew(hold, errand, view->now_usec);
     hold->alive = true;
     hold->intent = *intent;
     hold->sample = member->sample;
     take_device(hold, member);
-    hold->expected_usec = brake_expected_usec(view->errands->took_usec[intent->action],
+    hold->expected_usec = brake_expected_usec(errands_took_usec(view->errands, intent->action, member->uuid),
                                               dm_uuid_is_lvm(member->uuid), view->look_usec);
     hold->in_flight = is_in_time(hold, errand, view->now_usec);
     struct brake_subject subject = subject_for(hold, member, view);
@@ -394,6 +413,7 @@ void brakes_consider(struct brakes *brakes, const struct brakes_view *view)
 {
     for (size_t i = 0; i < brakes->n_holds; i++) {
         struct hold *hold = brakes->holds[i];
+        hold->was_alive = hold->alive;
         hold->alive = hold->in_flight = hold->wanted = false;
     }
     for (size_t i = 0; i < view->errands->n_items; i++)

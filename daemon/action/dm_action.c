@@ -207,6 +207,7 @@ static int take_lvm_step(struct run *run, const struct step *step)
         return 0;
     int r = lvm_action_step(step, &run->intent, run->lvm_words);
     run->result.asked_lvm = run->intent.asked_lvm;
+    run->result.grow_to_sectors = run->intent.grow_to_sectors;
     run->lvm_has_extended = run->lvm_has_extended || (r == 0 && step->kind == STEP_LVM_EXTEND);
     if (r == 0 && run->lvm_words[0])
         strcpy(run->lvm_said, run->lvm_words);

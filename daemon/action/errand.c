@@ -111,7 +111,8 @@ static void fill_killed(const struct errand *errand, struct action_result *resul
 /* What pacing must allow for: the first stretch, until the merge runs or the snapshot is dropped. */
 static void learn_duration(const struct errand *errand, uint64_t now_usec)
 {
-    uint64_t *took_usec = &errand->errands->took_usec[errand->pursuit.intent.action];
+    const struct intent *intent = &errand->pursuit.intent;
+    uint64_t *took_usec = &errand->errands->took_usec[dm_uuid_is_lvm(intent->uuid)][intent->action];
     if (errand->pursuit.started && !errand->goes_on && errand->stretches == 1 &&
         now_usec - errand->pursuit.start_usec > *took_usec)
         *took_usec = now_usec - errand->pursuit.start_usec;
@@ -125,11 +126,12 @@ static int on_exit_child(sd_event_source *source, const siginfo_t *info, void *u
     uint64_t now_usec = now_usec_of(errands->event);
     (void)source, (void)info;
     bool told = errand->overdue;
-    if (child_take_result(&errand->child, &result, sizeof(result)) < 0)
+    bool was_killed = child_take_result(&errand->child, &result, sizeof(result)) < 0;
+    if (was_killed)
         fill_killed(errand, &result);
     forget_child(errand);
     unsigned tell = pursuit_take_result(&errand->pursuit, &result, now_usec);
-    if (result.begun || tell & TELL_DONE)
+    if (!was_killed && (result.begun || tell & TELL_DONE))
         learn_duration(errand, now_usec);
     announce(errand, told ? tell & TELL_DONE : tell, now_usec);
     errands->ended(errand, errands->user);
@@ -353,6 +355,11 @@ bool errands_settled(const struct errands *errands)
         if (errands->items[i]->pursuit.intent.action == ACTION_MERGE && !errands->items[i]->settled)
             return false;
     return true;
+}
+
+uint64_t errands_took_usec(const struct errands *errands, enum action_kind action, const char *uuid)
+{
+    return errands->took_usec[dm_uuid_is_lvm(uuid)][action];
 }
 
 size_t errands_acting(const struct errands *errands)

@@ -17,7 +17,8 @@ struct job {
     char volume[2 * DM_NAME_BYTES]; /* "group/volume", of the device */
     char group[DM_NAME_BYTES];
     char select[sizeof("lv_uuid=") + LVM_UUID_BYTES]; /* the snapshot */
-    char *words;                                      /* PLAN_REASON_MAX */
+    enum step_kind step;
+    char *words; /* PLAN_REASON_MAX */
 };
 
 __attribute__((format(printf, 3, 4))) static int refuse(struct job *job, int error, const char *format, ...)
@@ -132,31 +133,6 @@ static uint64_t sectors_ever_needed(const struct intent *intent)
     return sectors;
 }
 
-/* The size to ask for: what is wanted, no more than it can ever need, and in whole extents, which lvm rounds up to,
- * within the limit. */
-static int choose_sectors(struct job *job, uint64_t *ret_sectors)
-{
-    struct intent *intent = job->intent;
-    uint64_t sectors = intent->grow_to_sectors, needed = sectors_ever_needed(intent), extent;
-    if (needed <= job->store_sectors)
-        return refuse(job, -EFBIG, "its store has room for every chunk of its origin");
-    if (needed < sectors)
-        sectors = needed;
-    if (intent->limit_sectors) {
-        int r = ask_sectors(job, "vg_extent_size", "--readonly", &extent);
-        if (r < 0)
-            return r;
-        uint64_t most = intent->limit_sectors - intent->limit_sectors % extent;
-        if (sectors > most)
-            sectors = most;
-    }
-    if (sectors <= job->store_sectors)
-        return refuse(job, -EFBIG, "extend-limit leaves no room for another extent of its volume group");
-    intent->grow_to_sectors = sectors;
-    *ret_sectors = sectors;
-    return 0;
-}
-
 /* An lvextend takes dmeventd off all snapshots of the origin and puts it back, and waits for it each time; dmeventd, which
  * has commands of its own once they are half full, waits for the group's lock meanwhile: with five of them that took more
  * than 20 s. So it is run as dmeventd itself runs it. */
@@ -167,6 +143,45 @@ static int extend_to(struct job *job, uint64_t sectors)
                                   .leaves_dmeventd = true};
     snprintf(size, sizeof(size), "%" PRIu64 "b", sectors * SECTOR_BYTES);
     return run(job, command, NULL);
+}
+
+/* An lvextend that was killed after it had enlarged the device, before its metadata was written, is repeated. */
+static int confirm(struct job *job)
+{
+    uint64_t lvm_has = 0;
+    int r = ask_sectors(job, "lv_size", NULL, &lvm_has);
+    if (r < 0)
+        return r;
+    job->words[0] = '\0';
+    return lvm_has < job->store_sectors ? extend_to(job, job->store_sectors) : 0;
+}
+
+/* The size to ask for: what is wanted, no more than it can ever need, and in whole extents, which lvm rounds up to,
+ * within the limit. */
+static int choose_sectors(struct job *job, uint64_t *ret_sectors)
+{
+    struct intent *intent = job->intent;
+    uint64_t sectors = intent->grow_to_sectors, needed = sectors_ever_needed(intent), extent;
+    int r = 0;
+    if (needed <= job->store_sectors)
+        return refuse(job, -EFBIG, "its store has room for every chunk of its origin");
+    if (needed < sectors)
+        sectors = needed;
+    if (intent->limit_sectors) {
+        r = ask_sectors(job, "vg_extent_size", "--readonly", &extent);
+        if (r < 0)
+            return r;
+        uint64_t most = intent->limit_sectors - intent->limit_sectors % extent;
+        if (sectors > most)
+            sectors = most;
+    }
+    if (sectors <= job->store_sectors && (r = confirm(job)) < 0)
+        return r;
+    if (sectors <= job->store_sectors)
+        return refuse(job, -EFBIG, "extend-limit leaves no room for another extent of its volume group");
+    intent->grow_to_sectors = sectors;
+    *ret_sectors = sectors;
+    return 0;
 }
 
 static int extend(struct job *job)
@@ -183,21 +198,20 @@ static int extend(struct job *job)
     return r;
 }
 
-/* An lvextend that was killed after it had enlarged the device, before its metadata was written, is repeated. */
-static int confirm(struct job *job)
-{
-    uint64_t lvm_has = 0;
-    int r = ask_sectors(job, "lv_size", NULL, &lvm_has);
-    if (r < 0)
-        return r;
-    job->words[0] = '\0';
-    return lvm_has < job->store_sectors ? extend_to(job, job->store_sectors) : 0;
-}
-
+/* It may have to wait for the volume group's lock: so lvm itself looks once more, with the lock held, whether this is a
+ * snapshot still, and as full as when its rung was crossed. What is not selected stays, and the next plan sees why. */
 static int remove_it(struct job *job)
 {
-    return run(job, (struct lvm_command){.arguments = {"lvremove", "--yes", "-S", job->select, job->group}},
-               NULL);
+    const struct intent *intent = job->intent;
+    char select[sizeof(job->select) + 64];
+    uint32_t least = intent->used_centipercent > intent->hysteresis_centipercent
+                         ? intent->used_centipercent - intent->hysteresis_centipercent
+                         : 0;
+    int n = snprintf(select, sizeof(select), "%s && origin!=\"\"", job->select);
+    if (!intent->lost && job->step == STEP_LVM_REMOVE && least > 0)
+        snprintf(select + n, sizeof(select) - (size_t)n, " && data_percent>=%u.%02u", least / 100,
+                 least % 100);
+    return run(job, (struct lvm_command){.arguments = {"lvremove", "--yes", "-S", select, job->group}}, NULL);
 }
 
 static int ask_of_snapshot(struct job *job, const char *field, struct lvm_output *ret_output)
@@ -239,7 +253,7 @@ static int check_gone(struct job *job)
 
 int lvm_action_step(const struct step *step, struct intent *intent, char words[static PLAN_REASON_MAX])
 {
-    struct job job = {.intent = intent, .words = words};
+    struct job job = {.intent = intent, .step = step->kind, .words = words};
     int r = prepare(&job, step);
     if (r < 0)
         return r;

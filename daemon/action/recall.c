@@ -74,6 +74,13 @@ static void take_earlier(struct recall *recall, const struct intent *intent)
     }
 }
 
+/* Its record may say that a merge was about to be begun: if it is not, that must not stand there at the next boot. */
+static void go_on(struct errands *errands, const struct intent *intent, uint64_t now_usec)
+{
+    if (errands_begin(errands, intent, NULL, true, true, now_usec) == 0)
+        errands_find(errands, intent)->pursuit.outdated = intent->handing_over;
+}
+
 void recall_read(struct recall *recall, uint64_t now_usec)
 {
     struct intent *intents = NULL;
@@ -87,7 +94,7 @@ void recall_read(struct recall *recall, uint64_t now_usec)
     recall->items = calloc(n_intents + 1, sizeof(*recall->items));
     for (size_t i = 0; i < n_intents; i++)
         if (strcmp(intents[i].boot_id, recall->boot_id) == 0)
-            errands_begin(recall->errands, &intents[i], NULL, true, true, now_usec);
+            go_on(recall->errands, &intents[i], now_usec);
     for (size_t i = 0; i < n_intents && recall->items; i++)
         if (strcmp(intents[i].boot_id, recall->boot_id) != 0)
             take_earlier(recall, &intents[i]);
@@ -130,7 +137,7 @@ uint64_t recall_next_usec(const struct recall *recall)
 bool recall_waits_for(const struct recall *recall, dev_t snapshot)
 {
     for (size_t i = 0; i < recall->n_items; i++)
-        if (recall->items[i].snapshot == snapshot)
+        if (recall->items[i].snapshot == snapshot && was_begun(&recall->items[i].earlier))
             return true;
     return false;
 }

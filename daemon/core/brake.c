@@ -24,6 +24,8 @@ bool brake_awaits(const struct pursuit *pursuit, const struct member *member)
     if (!is_under_way(pursuit) || intent->cancelled || intent->lost || !member->has_sample ||
         member->target.kind != TARGET_SNAPSHOT || member->target.status.state != SNAPSHOT_VALID)
         return false;
+    if (intent->action == ACTION_DROP && dm_uuid_is_lvm(member->uuid))
+        return false; /* lvremove first writes the origin's dirty pages out, and holding them holds it */
     return intent->action != ACTION_EXTEND || member->sample.total_sectors < intent->grow_to_sectors;
 }
 

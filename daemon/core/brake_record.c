@@ -19,12 +19,25 @@ static void see(uint64_t *theirs, uint64_t present, uint64_t ours, uint64_t befo
         *theirs = present;
 }
 
+/* A rate that did not reach the group would be taken for somebody else's after the next one. */
+static bool is_behind(const struct brake_record *record, const struct brake_group *group,
+                      struct brake_rate present)
+{
+    struct brake_rate before = brake_rate_min(record->before, group->theirs);
+    struct brake_rate ours = brake_rate_min(record->ours, group->theirs);
+    return (present.bytes_per_second == before.bytes_per_second &&
+            before.bytes_per_second != ours.bytes_per_second) ||
+           (present.writes_per_second == before.writes_per_second &&
+            before.writes_per_second != ours.writes_per_second);
+}
+
 struct brake_group *brake_record_see(struct brake_record *record, const char *name, struct brake_rate present)
 {
     struct brake_group *group = record->groups;
     while (group < record->groups + record->n_groups && strcmp(group->name, name) != 0)
         group++;
     if (group < record->groups + record->n_groups) {
+        record->is_unsettled = record->is_unsettled || is_behind(record, group, present);
         see(&group->theirs.bytes_per_second, present.bytes_per_second, record->ours.bytes_per_second,
             record->before.bytes_per_second);
         see(&group->theirs.writes_per_second, present.writes_per_second, record->ours.writes_per_second,

@@ -177,6 +177,8 @@ unsigned pursuit_take_result(struct pursuit *pursuit, const struct action_result
 {
     pursuit->begun = result->begun;
     pursuit->intent.asked_lvm = pursuit->intent.asked_lvm || result->asked_lvm;
+    if (result->grow_to_sectors)
+        pursuit->intent.grow_to_sectors = result->grow_to_sectors;
     if (result->ended) {
         bool done = result->verdict == PLAN_ACT;
         return end(pursuit, result->reason, done);

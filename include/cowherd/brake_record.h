@@ -28,6 +28,8 @@ struct brake_record {
     struct brake_rate before; /* ours before that */
     bool has_throttle;        /* instead of groups: the throttle of all copying */
     int throttle;             /* what it was */
+    bool
+        is_unsettled; /* a group holds the rate before still: ours is to be set before another. Not recorded */
     size_t n_groups;
     struct brake_group groups[BRAKE_GROUPS_MAX];
 };

@@ -37,8 +37,7 @@ struct errands {
     struct journal *journal;
     const char *state_directory;
     bool dry_run;
-    uint64_t took_usec[ACTION_DROP +
-                       1]; /* the longest time from an action's start to where it stopped the filling */
+    uint64_t took_usec[2][ACTION_DROP + 1];                     /* errands_took_usec(); lvm's apart */
     void (*stalled)(const struct subject *subject, void *user); /* `on stalled` is due */
     void (*ended)(const struct errand *errand, void *user);     /* a child has ended: look again */
     void *user;
@@ -69,6 +68,10 @@ bool errands_own(const struct errands *errands, const struct dm_device *device, 
 
 /* Whether all merges have settled: whoever mounts their devices from now on is not in their way. */
 bool errands_settled(const struct errands *errands);
+
+/* The longest time seen from an action's start to where it stopped the filling, of snapshots of this one's kind (lvm's
+ * or not); 0: not seen. */
+uint64_t errands_took_usec(const struct errands *errands, enum action_kind action, const char *uuid);
 
 /* How many have a child at work. */
 size_t errands_acting(const struct errands *errands);

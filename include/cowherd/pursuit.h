@@ -72,8 +72,9 @@ struct action_result {
     enum plan_verdict verdict; /* of the last plan it made */
     bool ended;                /* the intent is forgotten: done, or abandoned where the verdict says so */
     bool begun;
-    bool asked_lvm; /* lvm has taken on the merge: kept in the intent */
-    int error;      /* of the step that failed: negative errno, or 0 */
+    bool asked_lvm;           /* lvm has taken on the merge: kept in the intent */
+    uint64_t grow_to_sectors; /* extend: what it can be given, of what was wanted */
+    int error;                /* of the step that failed: negative errno, or 0 */
     char reason[PLAN_REASON_MAX];
 };
 

@@ -35,7 +35,7 @@ void recall_look(struct recall *recall, const struct observation *seen, uint64_t
 /* When the next look for them is due, if none comes before; UINT64_MAX for never. */
 uint64_t recall_next_usec(const struct recall *recall);
 
-/* Whether one of them is about this snapshot: then nothing else may be done with it. */
+/* Whether one of them that had been begun is about this snapshot: then nothing else may be done with it. */
 bool recall_waits_for(const struct recall *recall, dev_t snapshot);
 
 void recall_done(struct recall *recall);

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -259,6 +260,10 @@ static void test_extended(void **state)
     member.sample.total_sectors = 2000;
     assert_false(brake_awaits(&pursuit, &member));
     pursuit.intent.action = ACTION_DROP;
+    assert_true(brake_awaits(&pursuit, &member));
+    strcpy(member.uuid, "LVM-x"); /* lvremove would wait for those who are held */
+    assert_false(brake_awaits(&pursuit, &member));
+    pursuit.intent.action = ACTION_MERGE;
     assert_true(brake_awaits(&pursuit, &member));
 }
 

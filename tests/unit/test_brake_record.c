@@ -82,6 +82,26 @@ static void test_killed_between(void **state)
     assert_rate(group->theirs, MAX, MAX);
 }
 
+/* A rate that has not reached every group is to be set before the next: else it would look like theirs after that. */
+static void test_unsettled(void **state)
+{
+    (void)state;
+    struct brake_record record = {.ours = {1000, 10}, .before = {2000, 20}};
+    brake_record_see(&record, "a", BRAKE_FREE);
+    assert_false(record.is_unsettled);
+    brake_record_see(&record, "a", record.ours);
+    assert_false(record.is_unsettled);
+    brake_record_see(&record, "a", (struct brake_rate){2000, 20});
+    assert_true(record.is_unsettled);
+    record.is_unsettled = false;
+    brake_record_see(&record, "a", (struct brake_rate){1000, 20});
+    assert_true(record.is_unsettled);
+    record.is_unsettled = false;
+    record.before = record.ours;
+    brake_record_see(&record, "a", record.ours);
+    assert_false(record.is_unsettled);
+}
+
 static void test_limits(void **state)
 {
     (void)state;
@@ -182,6 +202,7 @@ int main(void)
         cmocka_unit_test(test_theirs_is_higher),
         cmocka_unit_test(test_changed_meanwhile),
         cmocka_unit_test(test_killed_between),
+        cmocka_unit_test(test_unsettled),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_cut),

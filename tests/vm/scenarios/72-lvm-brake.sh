@@ -37,6 +37,7 @@ at_full_speed() {
     local writer
     mark
     quietly lvcreate -y -Wn -L 120m -n o vg0
+    dd if=/dev/zero of=/dev/vg0/o bs=1M count=112 oflag=direct status=none
     quietly lvcreate -y -s -c 4k -L 32m -n s vg0/o
     event 10 COWHERD_EVENT=found COWHERD_SNAPSHOT=vg0-s >/dev/null
     fill /dev/vg0/o 112 &
