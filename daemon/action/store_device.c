@@ -77,6 +77,21 @@ static struct disk_header parse_header(const void *block)
     };
 }
 
+/* Opens a store for reading, with a block to read into. The caller cleans both up, also on failure. */
+static int open_header(dev_t store, int *fd, void **block, struct disk_header *ret_header)
+{
+    *fd = open_store(store, O_RDONLY);
+    if (*fd < 0)
+        return *fd;
+    *block = aligned_alloc(STORE_HEADER_BYTES, STORE_HEADER_BYTES);
+    if (!*block)
+        return -ENOMEM;
+    int r = read_block(*fd, *block, 0);
+    if (r == 0)
+        *ret_header = parse_header(*block);
+    return r;
+}
+
 static uint64_t new_chunk(const void *block, size_t index)
 {
     struct disk_exception exception;
@@ -96,16 +111,12 @@ static int check_merged(int fd, const struct disk_header *header, void *block)
 
 int store_device_is_merged(dev_t store, uint32_t chunk_sectors)
 {
-    _cleanup_fd_ int fd = open_store(store, O_RDONLY);
-    _cleanup_block_ void *block = aligned_alloc(STORE_HEADER_BYTES, STORE_HEADER_BYTES);
-    if (fd < 0)
-        return fd;
-    if (!block)
-        return -ENOMEM;
-    int r = read_block(fd, block, 0);
+    _cleanup_fd_ int fd = -1;
+    _cleanup_block_ void *block = NULL;
+    struct disk_header header;
+    int r = open_header(store, &fd, &block, &header);
     if (r < 0)
         return r;
-    struct disk_header header = parse_header(block);
     if (header.magic != STORE_MAGIC || header.version != STORE_VERSION || !header.valid ||
         header.chunk_sectors != chunk_sectors)
         return -EBADMSG;
@@ -126,16 +137,12 @@ static int overwrite(dev_t store, void *block)
 
 int store_device_zero(dev_t store, bool only_if_merged)
 {
-    _cleanup_fd_ int fd = open_store(store, O_RDONLY);
-    _cleanup_block_ void *block = aligned_alloc(STORE_HEADER_BYTES, STORE_HEADER_BYTES);
-    if (fd < 0)
-        return fd;
-    if (!block)
-        return -ENOMEM;
-    int r = read_block(fd, block, 0);
+    _cleanup_fd_ int fd = -1;
+    _cleanup_block_ void *block = NULL;
+    struct disk_header header;
+    int r = open_header(store, &fd, &block, &header);
     if (r < 0)
         return r;
-    struct disk_header header = parse_header(block);
     if (header.magic != STORE_MAGIC)
         return 0;
     if (only_if_merged && (r = check_merged(fd, &header, block)) < 0)
@@ -168,16 +175,12 @@ static int count_area(int fd, void *block, uint64_t offset_bytes, uint64_t area_
 int store_device_read(dev_t store, const struct exception_store *geometry,
                       struct store_contents *ret_contents)
 {
-    _cleanup_fd_ int fd = open_store(store, O_RDONLY);
-    _cleanup_block_ void *block = aligned_alloc(STORE_HEADER_BYTES, STORE_HEADER_BYTES);
-    if (fd < 0)
-        return fd;
-    if (!block)
-        return -ENOMEM;
-    int r = read_block(fd, block, 0);
+    _cleanup_fd_ int fd = -1;
+    _cleanup_block_ void *block = NULL;
+    struct disk_header header;
+    int r = open_header(store, &fd, &block, &header);
     if (r < 0)
         return r;
-    struct disk_header header = parse_header(block);
     if (header.magic != STORE_MAGIC || header.version != STORE_VERSION || !geometry->persistent ||
         header.chunk_sectors != geometry->chunk_sectors)
         return -EBADMSG;

@@ -1,7 +1,7 @@
 #include "cowherd/brake_record.h"
+#include "text_writer.h"
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -96,40 +96,22 @@ struct brake_rate brake_record_parse_limits(const char *text, dev_t device)
     return BRAKE_FREE;
 }
 
-struct writer {
-    char *text;
-    size_t size;
-    size_t length;
-    bool full;
-};
-
-__attribute__((format(printf, 2, 3))) static void put(struct writer *writer, const char *format, ...)
-{
-    va_list arguments;
-    size_t room = writer->size - writer->length;
-    va_start(arguments, format);
-    int n = vsnprintf(writer->text + writer->length, room, format, arguments);
-    va_end(arguments);
-    if (n < 0 || (size_t)n >= room)
-        writer->full = true;
-    else
-        writer->length += (size_t)n;
-}
-
 int brake_record_format(const struct brake_record *record, char *text, size_t size)
 {
-    struct writer writer = {.text = text, .size = size};
+    struct text_writer writer = {.text = text, .size = size};
     const struct brake_rate *ours = &record->ours, *before = &record->before;
-    put(&writer, "device %u:%u %" PRIu64 "\n", major(record->device), minor(record->device),
-        record->disk_sequence);
-    put(&writer, "ours %" PRIu64 " %" PRIu64 " before %" PRIu64 " %" PRIu64 "\n", ours->bytes_per_second,
-        ours->writes_per_second, before->bytes_per_second, before->writes_per_second);
+    text_writer_put(&writer, "device %u:%u %" PRIu64 "\n", major(record->device), minor(record->device),
+                    record->disk_sequence);
+    text_writer_put(&writer, "ours %" PRIu64 " %" PRIu64 " before %" PRIu64 " %" PRIu64 "\n",
+                    ours->bytes_per_second, ours->writes_per_second, before->bytes_per_second,
+                    before->writes_per_second);
     if (record->has_throttle)
-        put(&writer, "throttle %d\n", record->throttle);
+        text_writer_put(&writer, "throttle %d\n", record->throttle);
     for (size_t i = 0; i < record->n_groups; i++)
-        put(&writer, "group %" PRIu64 " %" PRIu64 " %s\n", record->groups[i].theirs.bytes_per_second,
-            record->groups[i].theirs.writes_per_second, record->groups[i].name);
-    put(&writer, "end\n");
+        text_writer_put(&writer, "group %" PRIu64 " %" PRIu64 " %s\n",
+                        record->groups[i].theirs.bytes_per_second, record->groups[i].theirs.writes_per_second,
+                        record->groups[i].name);
+    text_writer_put(&writer, "end\n");
     return writer.full ? -ENOBUFS : (int)writer.length;
 }
 

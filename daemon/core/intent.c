@@ -1,7 +1,7 @@
 #include "cowherd/intent.h"
+#include "text_writer.h"
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,71 +56,51 @@ static const struct key keys[] = {
 
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))
 
-struct writer {
-    char *text;
-    size_t size;
-    size_t length;
-    bool full;
-};
-
-__attribute__((format(printf, 2, 3))) static void put(struct writer *writer, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    size_t room = writer->size - writer->length;
-    int n = vsnprintf(writer->text + writer->length, room, format, arguments);
-    va_end(arguments);
-    if (n < 0 || (size_t)n >= room)
-        writer->full = true;
-    else
-        writer->length += (size_t)n;
-}
-
 /* Names are any bytes: what could break a line, and the escape itself, goes as \xNN. */
-static void put_escaped(struct writer *writer, const char *value)
+static void put_escaped(struct text_writer *writer, const char *value)
 {
     for (const unsigned char *byte = (const unsigned char *)value; *byte && !writer->full; byte++)
         if (*byte < 0x20 || *byte == 0x7f || *byte == '\\')
-            put(writer, "\\x%02x", *byte);
+            text_writer_put(writer, "\\x%02x", *byte);
         else
-            put(writer, "%c", *byte);
+            text_writer_put(writer, "%c", *byte);
 }
 
-static void put_value(struct writer *writer, const struct key *key, const void *field)
+static void put_value(struct text_writer *writer, const struct key *key, const void *field)
 {
     switch (key->kind) {
     case VALUE_TEXT:
         put_escaped(writer, field);
         break;
     case VALUE_NUMBER64:
-        put(writer, "%" PRIu64, *(const uint64_t *)field);
+        text_writer_put(writer, "%" PRIu64, *(const uint64_t *)field);
         break;
     case VALUE_NUMBER32:
-        put(writer, "%" PRIu32, *(const uint32_t *)field);
+        text_writer_put(writer, "%" PRIu32, *(const uint32_t *)field);
         break;
     case VALUE_BOOL:
-        put(writer, "%d", *(const bool *)field);
+        text_writer_put(writer, "%d", *(const bool *)field);
         break;
     case VALUE_DEVICE:
-        put(writer, "%u:%u", major(*(const dev_t *)field), minor(*(const dev_t *)field));
+        text_writer_put(writer, "%u:%u", major(*(const dev_t *)field), minor(*(const dev_t *)field));
         break;
     case VALUE_ENUM:
-        put(writer, "%u", *(const unsigned *)field);
+        text_writer_put(writer, "%u", *(const unsigned *)field);
         break;
     }
 }
 
 int intent_format(const struct intent *intent, char *text, size_t size)
 {
-    struct writer writer = {.text = text, .size = size};
+    struct text_writer writer = {.text = text, .size = size};
     if (size == 0)
         return -ENOBUFS;
     for (size_t i = 0; i < N_KEYS; i++) {
-        put(&writer, "%s=", keys[i].name);
+        text_writer_put(&writer, "%s=", keys[i].name);
         put_value(&writer, &keys[i], (const char *)intent + keys[i].offset);
-        put(&writer, "\n");
+        text_writer_put(&writer, "\n");
     }
-    put(&writer, "end\n");
+    text_writer_put(&writer, "end\n");
     return writer.full ? -ENOBUFS : (int)writer.length;
 }
 

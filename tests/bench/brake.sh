@@ -69,17 +69,6 @@ survives() {
     [[ $end == action-done ]]
 }
 
-slow_lvextend() {
-    trap "ln -sf lvm /usr/sbin/lvextend" EXIT # no other scenario may meet it
-    rm /usr/sbin/lvextend
-    cat >/usr/sbin/lvextend <<'END'
-#!/bin/sh
-sleep 3
-exec /usr/sbin/lvm lvextend "$@"
-END
-    chmod +x /usr/sbin/lvextend
-}
-
 # measure raw|lvm
 measure() {
     local rate low=0 high=32 # MiB/s

@@ -10,17 +10,6 @@ quietly() { "$@" >/dev/null 2>&1 || fail "this failed: $*"; }
 no_intent() { [[ -z $(ls /var/lib/cowherd) ]]; }
 free_again() { ! grep -q 'wbps=[0-9]' /sys/fs/cgroup/*/io.max; }
 
-slow_lvextend() {
-    trap "ln -sf lvm /usr/sbin/lvextend" EXIT # no other scenario may meet it
-    rm /usr/sbin/lvextend
-    cat >/usr/sbin/lvextend <<'END'
-#!/bin/sh
-sleep 3
-exec /usr/sbin/lvm lvextend "$@"
-END
-    chmod +x /usr/sbin/lvextend
-}
-
 # settings BRAKE
 settings() {
     config <<END
