@@ -17,8 +17,7 @@ struct job {
     char volume[2 * DM_NAME_BYTES]; /* "group/volume", of the device */
     char group[DM_NAME_BYTES];
     char select[sizeof("lv_uuid=") + LVM_UUID_BYTES]; /* the snapshot */
-    enum step_kind step;
-    char *words; /* PLAN_REASON_MAX */
+    char *words;                                      /* PLAN_REASON_MAX */
 };
 
 __attribute__((format(printf, 3, 4))) static int refuse(struct job *job, int error, const char *format, ...)
@@ -198,20 +197,17 @@ static int extend(struct job *job)
     return r;
 }
 
-/* It may have to wait for the volume group's lock: so lvm itself looks once more, with the lock held, whether this is a
- * snapshot still, and as full as when its rung was crossed. What is not selected stays, and the next plan sees why. */
+/* What the plan saw must still be so: it does not wait for the volume group's lock, whose holder may just be extending it
+ * (lvremove cannot select by usage itself: data_percent selects nothing there, measured with 2.03.16). A volume that is no
+ * snapshot any more is not selected. */
 static int remove_it(struct job *job)
 {
-    const struct intent *intent = job->intent;
-    char select[sizeof(job->select) + 64];
-    uint32_t least = intent->used_centipercent > intent->hysteresis_centipercent
-                         ? intent->used_centipercent - intent->hysteresis_centipercent
-                         : 0;
-    int n = snprintf(select, sizeof(select), "%s && origin!=\"\"", job->select);
-    if (!intent->lost && job->step == STEP_LVM_REMOVE && least > 0)
-        snprintf(select + n, sizeof(select) - (size_t)n, " && data_percent>=%u.%02u", least / 100,
-                 least % 100);
-    return run(job, (struct lvm_command){.arguments = {"lvremove", "--yes", "-S", select, job->group}}, NULL);
+    char select[sizeof(job->select) + 16];
+    snprintf(select, sizeof(select), "%s && origin!=\"\"", job->select);
+    return run(job,
+               (struct lvm_command){.arguments = {"lvremove", "--yes", "-S", select, job->group},
+                                    .waits_for_no_lock = true},
+               NULL);
 }
 
 static int ask_of_snapshot(struct job *job, const char *field, struct lvm_output *ret_output)
@@ -253,7 +249,7 @@ static int check_gone(struct job *job)
 
 int lvm_action_step(const struct step *step, struct intent *intent, char words[static PLAN_REASON_MAX])
 {
-    struct job job = {.intent = intent, .step = step->kind, .words = words};
+    struct job job = {.intent = intent, .words = words};
     int r = prepare(&job, step);
     if (r < 0)
         return r;

@@ -20,7 +20,8 @@
 #define PAUSE_MSEC    20
 #define TOOL_PATH_MAX 64
 
-#define CONFIG "devices/ignore_suspended_devices=1"
+#define CONFIG         "devices/ignore_suspended_devices=1"
+#define CONFIG_NO_WAIT CONFIG " global/wait_for_locks=0"
 
 /* The sandbox lets nobody change priorities; the daemon's own, which lvm has from it, is high enough. */
 #define NOISE "WARNING: setpriority"
@@ -72,7 +73,7 @@ static void become_tool(const char *tool, const struct lvm_command *command, int
         arguments[n++] = (char *)command->arguments[i];
         if (i == 0) {
             arguments[n++] = "--config";
-            arguments[n++] = CONFIG;
+            arguments[n++] = command->waits_for_no_lock ? CONFIG_NO_WAIT : CONFIG;
         }
     }
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);

@@ -1,8 +1,8 @@
 /* lvm's tool: one command of lvm run to its end, with a deadline. Only in a child (child.h): it waits.
  *
  * The tool gets arguments, never a shell; LC_ALL=C; no standard input; what it says is kept, within bounds. It
- * looks past suspended devices. It waits for another command's lock, so that of several each goes on at once
- * when its turn comes, but no longer than its deadline.
+ * looks past suspended devices. It waits for another command's lock, unless it must not, so that of several each goes on
+ * at once when its turn comes, but no longer than its deadline.
  *
  * Its deadline is SIGTERM, and SIGKILL some seconds later. lvm blocks signals while it holds the volume group,
  * so the first ends nothing halfway. The second would: a command killed between suspend and resume leaves the
@@ -21,7 +21,8 @@ struct lvm_command {
     const char *arguments[LVM_ARGUMENTS_MAX]; /* "lvextend", …; NULL ends them */
     bool (*may_kill)(void *user);             /* NULL: it may */
     void *user;
-    bool leaves_dmeventd; /* what dmeventd watches stays as it is, and it is not waited for */
+    bool waits_for_no_lock; /* another command's: it fails instead */
+    bool leaves_dmeventd;   /* what dmeventd watches stays as it is, and it is not waited for */
 };
 
 struct lvm_output {
