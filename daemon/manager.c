@@ -728,6 +728,8 @@ static int add_sources(struct manager *manager)
 static void recall(struct manager *manager)
 {
     int r = manager->options->dry_run ? 0 : intent_file_sweep(manager->errands.state_directory);
+    if (r < 0) /* once more, for nobody comes by again before the next start */
+        r = intent_file_sweep(manager->errands.state_directory);
     if (r < 0)
         journal_message(manager->journal, LOG_WARNING, "Half-written intents cannot be removed: %s",
                         strerror(-r));

@@ -46,7 +46,7 @@ static void describe_end(const struct hook_outcome *outcome, const char *program
         snprintf(text, EVENT_RESULT_MAX, "not run");
         break;
     default:
-        snprintf(text, EVENT_RESULT_MAX, "no word of it: " COWHERD_HOOK_PROGRAM " was killed or not run");
+        snprintf(text, EVENT_RESULT_MAX, "no word of it: cowherd-hook was killed or not run");
         break;
     }
 }

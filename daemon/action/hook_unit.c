@@ -36,10 +36,10 @@ static int connect_systemd(sd_bus **ret_bus)
 
 /* No default dependencies: they would let a hook wait for the end of the boot. What of the unit is left when
  * cowherd-hook ends is killed by systemd, and all of it where cowherd-hook itself does not keep the deadline. */
-static int append_properties(sd_bus_message *message, const struct hook_task *task, int socket_fd)
+static int append_properties(sd_bus_message *message, const struct hook_task *task, const char *program,
+                             int socket_fd)
 {
     char description[EVENT_NAME_MAX + 32], name[EVENT_NAME_MAX];
-    static const char program[] = COWHERD_HOOK_PROGRAM;
     uint64_t limit_usec = task->timeout_usec < UINT64_MAX / 2 ? task->timeout_usec + 3 * HOOK_GRACE_USEC
                                                               : UINT64_MAX;
     snprintf(description, sizeof(description), "Hook %s of cowherd", event_text_name(task->name, name));
@@ -51,7 +51,8 @@ static int append_properties(sd_bus_message *message, const struct hook_task *ta
     return r < 0 ? r : sd_bus_message_append(message, "a(sa(sv))", 0);
 }
 
-static int call(sd_bus *bus, const struct hook_task *task, int socket_fd, sd_bus_error *error)
+static int call(sd_bus *bus, const struct hook_task *task, const char *program, int socket_fd,
+                sd_bus_error *error)
 {
     __attribute__((cleanup(sd_bus_message_unrefp))) sd_bus_message *message = NULL;
     char name[UNIT_NAME_MAX];
@@ -59,18 +60,19 @@ static int call(sd_bus *bus, const struct hook_task *task, int socket_fd, sd_bus
                                            "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
                                            "StartTransientUnit");
     if (r < 0 || (r = sd_bus_message_append(message, "ss", unit_name(name), "fail")) < 0 ||
-        (r = append_properties(message, task, socket_fd)) < 0)
+        (r = append_properties(message, task, program, socket_fd)) < 0)
         return r;
     return sd_bus_call(bus, message, CALL_USEC, error, NULL);
 }
 
-int hook_unit_start(const struct hook_task *task, int socket_fd, char *ret_message, size_t message_max)
+int hook_unit_start(const struct hook_task *task, const char *program, int socket_fd, char *ret_message,
+                    size_t message_max)
 {
     __attribute__((cleanup(sd_bus_unrefp))) sd_bus *bus = NULL;
     __attribute__((cleanup(sd_bus_error_free))) sd_bus_error error = SD_BUS_ERROR_NULL;
     int r = connect_systemd(&bus);
     if (r >= 0)
-        r = call(bus, task, socket_fd, &error);
+        r = call(bus, task, program, socket_fd, &error);
     if (r < 0)
         snprintf(ret_message, message_max, "systemd does not start a unit for it: %s",
                  error.message ? error.message : strerror(-r));

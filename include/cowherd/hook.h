@@ -25,9 +25,10 @@ struct hook_task {
 /* The child (child.h); its result is a struct hook_outcome. argument: a struct hook_task. */
 void hook_run(const void *argument, int result_fd);
 
-/* hook_unit.c: starts cowherd-hook in a unit of its own with the socket as its standard input. Returns 0; a
+/* hook_unit.c: starts the program cowherd-hook in a unit of its own with the socket as its standard input. Returns 0; a
  * negative errno and what systemd says. */
-int hook_unit_start(const struct hook_task *task, int socket_fd, char *ret_message, size_t message_max);
+int hook_unit_start(const struct hook_task *task, const char *program, int socket_fd, char *ret_message,
+                    size_t message_max);
 
 /* The outcome for COWHERD_RESULT: what the hook wrote, with the reason before it where it failed; "done" where
  * it wrote nothing. program and timeout_usec are its order's. Returns whether it succeeded. */

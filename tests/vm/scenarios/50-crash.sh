@@ -10,8 +10,8 @@
 # shellcheck source=lib.sh
 . /tests/lib.sh
 
-ACTIONS=${CRASH_ACTIONS:-rollback live merged drop open extend loop brake}
-EVERY=${CRASH_EVERY:-11}               # so manieth fault is tried: a call has 3, 6 or 8 of them, none a multiple, so all kinds come
+ACTIONS=${CRASH_ACTIONS:-rollback live merged drop open livedrop extend liveextend loop brake}
+EVERY=${CRASH_EVERY:-13}               # so manieth fault is tried: a call has 3, 6 or 8 of them, none a multiple, so all kinds come
 FAULTS=${CRASH_FAULTS:-.}              # of those that match this: "7 after kill"
 ERRORS=(16 4 12 6 5)                   # EBUSY EINTR ENOMEM ENXIO EIO
 END_LIMIT=60                           # seconds; a child that is stuck is given 30
@@ -92,17 +92,17 @@ make_images() {
     copy "$OLD" /dev/ram0 "$MIB"
     make snapshot snapshot-origin
     fill_pieces /dev/mapper/s-origin
-    dmsetup remove s s-origin
+    dmsetup remove --retry s s-origin
     copy /dev/ram1 "$BACKUP_STORE" "$IMAGE_MIB"
     dd if=/dev/zero of=/dev/ram1 bs=4096 count=1 oflag=direct status=none
     copy "$OLD" /dev/ram0 "$MIB"
     make snapshot
     fill_pieces /dev/mapper/s
-    dmsetup remove s
+    dmsetup remove --retry s
     copy /dev/ram1 "$LIVE_STORE" "$IMAGE_MIB"
     make snapshot-merge
     wait_until 60 is_merged
-    dmsetup remove s
+    dmsetup remove --retry s
     copy /dev/ram1 "$MERGED_STORE" "$IMAGE_MIB"
 }
 
@@ -164,6 +164,13 @@ begin_open() { begin_rollback; exec 7</dev/mapper/s; }
 ended_open() { store_is_free; }
 right_open() { right_drop && close_reader && wait_until 5 is_gone s; }
 
+# Live and not mounted: back to the old data.
+rung_livedrop="at 40% = drop"
+left_livedrop=""
+begin_livedrop() { copy "$OLD" /dev/ram0 "$MIB"; copy "$LIVE_STORE" /dev/ram1 "$IMAGE_MIB"; make snapshot; }
+ended_livedrop() { store_is_free; }
+right_livedrop() { holds /dev/mapper/o "$OLD" && store_is_zeroed; }
+
 # The store is short, and half of the origin is copied into it. With a dm store it is given extents, …
 rung_extend="at 60% = extend 50%"
 left_extend="s-origin:snapshot-origin s:snapshot"
@@ -179,6 +186,18 @@ begin_half() {
 }
 ended_extend() { [[ $(<"$HOLDERS/../size") -eq $LONG_SECTORS ]]; }
 right_extend() { holds /dev/mapper/s "$OLD" && holds /dev/mapper/s-origin "$NEW" $((MIB / 2)); }
+
+rung_liveextend=$rung_extend
+left_liveextend="s:snapshot"
+begin_liveextend() {
+    set_store "$SHORT_SECTORS"
+    copy "$OLD" /dev/ram0 "$MIB"
+    dd if=/dev/zero of=/dev/ram1 bs=4096 count=1 oflag=direct status=none
+    make snapshot
+    copy "$NEW" /dev/mapper/s $((MIB / 2))
+}
+ended_liveextend() { ended_extend; }
+right_liveextend() { holds /dev/mapper/s "$NEW" $((MIB / 2)) && holds /dev/mapper/o "$OLD"; }
 
 # … with a loop device a longer file.
 rung_loop="at 60% = extend 50%"
