@@ -6,7 +6,6 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/pidfd.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -130,13 +129,6 @@ static void keep(struct hook_outcome *outcome, const char *bytes, size_t n)
     outcome->n_output = (uint32_t)(old - over + n);
 }
 
-/* All of it goes to the journal of the hook's unit, as far as that takes it at once; elsewhere nobody listens. */
-static void pass_on(const char *bytes, size_t n)
-{
-    if (send(STDOUT_FILENO, bytes, n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-        return; /* the end of it is kept */
-}
-
 /* Reads once. Returns how many bytes; 0 where there are none now. */
 static size_t listen_once(struct run *run)
 {
@@ -144,7 +136,6 @@ static size_t listen_once(struct run *run)
     ssize_t n = read(run->output_fd, bytes, sizeof(bytes));
     if (n > 0) {
         keep(run->outcome, bytes, (size_t)n);
-        pass_on(bytes, (size_t)n);
         return (size_t)n;
     }
     if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
