@@ -167,12 +167,18 @@ static void plan_kernel_merge(struct scene *scene, const struct dm_device *mergi
         scene_decide(scene->plan, PLAN_WAIT, "the kernel is merging");
 }
 
-/* Neither a snapshot nor merging any more: it is done, if lvm says so. The child that asked lvm may have been killed
- * before it could record that lvm had taken it on: that it was about to ask was recorded. */
+/* The child that asked lvm may have been killed before it could record that lvm had taken it on: that it was about to ask
+ * was recorded. */
+static bool may_have_been_asked(const struct intent *intent)
+{
+    return intent->asked_lvm || intent->handing_over;
+}
+
+/* Neither a snapshot nor merging any more: it is done, if lvm says so. */
 static void plan_merge_end(struct scene *scene)
 {
     const struct dm_device *origin = find_origin_volume(scene);
-    bool asked = scene->intent->asked_lvm || scene->intent->handing_over;
+    bool asked = may_have_been_asked(scene->intent);
     scene->plan->begun = asked;
     if (!asked)
         scene_decide(scene->plan, PLAN_ABANDON, "it went before it could be merged");
@@ -196,7 +202,10 @@ static void lvm_merge_plan(struct scene *scene, const struct target *target)
         plan_asked_merge(scene, snapshot, now);
     else if (!snapshot || (now && now->kind == TARGET_ERROR))
         plan_merge_end(scene);
-    else if (!target_is_ours(target, TARGET_SNAPSHOT, scene->intent))
+    else if (!now && may_have_been_asked(scene->intent)) {
+        scene->plan->begun = true;
+        scene_decide(scene->plan, PLAN_WAIT, "lvm is changing its tables");
+    } else if (!target_is_ours(target, TARGET_SNAPSHOT, scene->intent))
         scene_decide(scene->plan, PLAN_ABANDON, "its table is not what it was");
     else if (!scene_is_cancelled(scene) && merge_may_begin(scene, target))
         add_lvm(scene, STEP_LVM_MERGE, scene->snapshot);

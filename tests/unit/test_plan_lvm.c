@@ -350,6 +350,23 @@ static void test_merge_is_waited_for_and_finished(void **state)
     }
 }
 
+/* Between two tables of lvm's it has none. */
+static void test_merge_while_lvm_changes_the_tables(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    for (int recorded = 0; recorded < 2; recorded++) {
+        set_up(&fixture, ACTION_MERGE);
+        fixture.intent.asked_lvm = recorded;
+        fixture.intent.handing_over = !recorded;
+        fixture.devices[S].active.n_targets = 0;
+        EXPECT(PLAN_WAIT);
+        assert_true(fixture.plan.begun);
+    }
+    fixture.intent.asked_lvm = fixture.intent.handing_over = false;
+    EXPECT(PLAN_ABANDON, STEP_FORGET);
+}
+
 /* Killed while lvm was at it: that it was about to be asked is recorded, that it took it on is not. */
 static void test_merge_whose_asking_was_cut_short(void **state)
 {
@@ -483,6 +500,7 @@ int main(void)
         cmocka_unit_test(test_drop_never_of_another_snapshot),
         cmocka_unit_test(test_merge_is_asked_for_once_open_or_not),
         cmocka_unit_test(test_merge_is_waited_for_and_finished),
+        cmocka_unit_test(test_merge_while_lvm_changes_the_tables),
         cmocka_unit_test(test_merge_whose_asking_was_cut_short),
         cmocka_unit_test(test_merge_while_the_group_is_inactive),
         cmocka_unit_test(test_merge_asked_for_and_activated_anew),
