@@ -202,8 +202,8 @@ static void lvm_merge_plan(struct scene *scene, const struct target *target)
         plan_asked_merge(scene, snapshot, now);
     else if (!snapshot || (now && now->kind == TARGET_ERROR))
         plan_merge_end(scene);
-    else if (!now && may_have_been_asked(scene->intent)) {
-        scene->plan->begun = true;
+    else if ((!now || now->kind != TARGET_SNAPSHOT) && may_have_been_asked(scene->intent)) {
+        scene->plan->begun = true; /* a merge that has ended leaves a plain volume for a moment */
         scene_decide(scene->plan, PLAN_WAIT, "lvm is changing its tables");
     } else if (!target_is_ours(target, TARGET_SNAPSHOT, scene->intent))
         scene_decide(scene->plan, PLAN_ABANDON, "its table is not what it was");

@@ -350,7 +350,7 @@ static void test_merge_is_waited_for_and_finished(void **state)
     }
 }
 
-/* Between two tables of lvm's it has none. */
+/* Between two tables of lvm's it has none; before lvm removes it, it is a plain volume. */
 static void test_merge_while_lvm_changes_the_tables(void **state)
 {
     (void)state;
@@ -359,6 +359,8 @@ static void test_merge_while_lvm_changes_the_tables(void **state)
         set_up(&fixture, ACTION_MERGE);
         fixture.intent.asked_lvm = recorded;
         fixture.intent.handing_over = !recorded;
+        fixture.targets[S] = (struct target){.kind = TARGET_LINEAR, .origin = DISK};
+        EXPECT(PLAN_WAIT);
         fixture.devices[S].active.n_targets = 0;
         EXPECT(PLAN_WAIT);
         assert_true(fixture.plan.begun);
