@@ -57,7 +57,7 @@ filled_fast() {
     reason=$(field "$(event 5 COWHERD_EVENT=lost)" COWHERD_RESULT)
     percent=$(sed -E 's/.* ([0-9]+)\..*/\1/' <<<"$reason")
     check_eq "the last look had seen what there was" "$percent" 52
-    check "status says that one is lost" status_says '1 lost'
+    check "status says that one is lost" wait_until 5 status_says '1 lost'
     dmsetup remove fast fast-origin fast-store
 }
 
