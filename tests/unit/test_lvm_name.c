@@ -65,7 +65,7 @@ static void test_uuids(void **state)
     strcpy(uuid, "kept");
     assert_int_equal(lvm_uuid_of_volume("LVM-" GROUP_UUID VOLUME_UUID "-cow", uuid), -EINVAL);
     assert_int_equal(lvm_uuid_of_volume("LVM-" GROUP_UUID, uuid), -EINVAL);
-    assert_int_equal(lvm_uuid_of_volume("XXX-" GROUP_UUID VOLUME_UUID, uuid), -EINVAL);
+    assert_int_equal(lvm_uuid_of_volume("DM--" GROUP_UUID VOLUME_UUID, uuid), -EINVAL);
     assert_int_equal(lvm_uuid_of_volume("LVM-" GROUP_UUID "BoutXDiTiODv1Ntlu9dmHIwpnH6Ztc\"r", uuid),
                      -EINVAL);
     assert_int_equal(lvm_uuid_of_volume("", uuid), -EINVAL);
