@@ -24,6 +24,7 @@ struct hold {
     uint64_t since_usec; /* of what is in flight */
     unsigned stretches;  /* of the errand when that began */
     uint64_t expected_usec;
+    bool is_measured;
     struct brake_rate rate;
     bool told;
     bool failure_told;
@@ -358,6 +359,7 @@ static struct brake_subject subject_for(const struct hold *hold, const struct me
         .chunk_bytes = member->target.chunk_sectors * UINT64_C(512),
         .fastest_bytes_per_second = peak > assumed ? peak : assumed,
         .expected_usec = hold->expected_usec,
+        .is_measured = hold->is_measured,
         .elapsed_usec = view->now_usec - hold->since_usec,
     };
 }
@@ -378,8 +380,9 @@ static void consider_errand(struct brakes *brakes, const struct errand *errand,
     hold->intent = *intent;
     hold->sample = member->sample;
     take_device(hold, member);
-    hold->expected_usec = brake_expected_usec(errands_took_usec(view->errands, intent->action, member->uuid),
-                                              dm_uuid_is_lvm(member->uuid), view->look_usec);
+    uint64_t took_usec = errands_took_usec(view->errands, intent->action, member->uuid);
+    hold->is_measured = took_usec > 0;
+    hold->expected_usec = brake_expected_usec(took_usec, dm_uuid_is_lvm(member->uuid), view->look_usec);
     hold->in_flight = is_in_time(hold, errand, view->now_usec);
     struct brake_subject subject = subject_for(hold, member, view);
     hold->wanted = hold->in_flight && hold->device && view->enabled && brake_is_needed(&subject);

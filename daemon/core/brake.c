@@ -29,29 +29,33 @@ bool brake_awaits(const struct pursuit *pursuit, const struct member *member)
     return intent->action != ACTION_EXTEND || member->sample.total_sectors < intent->grow_to_sectors;
 }
 
+static uint64_t max(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 uint64_t brake_expected_usec(uint64_t took_usec, bool is_lvm, uint64_t look_usec)
 {
-    uint64_t expected_usec = took_usec;
-    if (!took_usec)
-        expected_usec = is_lvm ? BRAKE_LVM_USEC : BRAKE_DM_USEC;
-    return expected_usec > 2 * look_usec ? expected_usec : 2 * look_usec;
+    uint64_t assumed_usec = is_lvm ? BRAKE_LVM_USEC : BRAKE_DM_USEC;
+    return max(took_usec ? took_usec : assumed_usec, 2 * look_usec);
 }
 
 bool brake_is_needed(const struct brake_subject *subject)
 {
-    uint64_t usec = subject->expected_usec > subject->elapsed_usec ? subject->expected_usec
-                                                                   : subject->elapsed_usec;
+    uint64_t usec = max(subject->expected_usec, subject->elapsed_usec);
     unsigned __int128 filled = (unsigned __int128)subject->fastest_bytes_per_second * usec * BRAKE_MARGIN;
     return filled / SECOND_USEC > (unsigned __int128)subject->chunks_left * subject->chunk_bytes;
 }
 
-/* What is overdue is expected to take as long again. */
 static uint64_t remaining_usec(const struct brake_subject *subject)
 {
+    uint64_t planned_usec = subject->is_measured ? subject->expected_usec
+                                                 : max(subject->expected_usec, BRAKE_CAUTIOUS_USEC);
     uint64_t elapsed_usec = subject->elapsed_usec;
-    uint64_t rest_usec = subject->expected_usec > elapsed_usec ? subject->expected_usec - elapsed_usec : 0;
-    uint64_t usec = rest_usec > elapsed_usec ? rest_usec : elapsed_usec;
-    return usec ? usec : 1;
+    uint64_t rest_usec = planned_usec > elapsed_usec ? planned_usec - elapsed_usec : 1;
+    uint64_t overdue_usec = elapsed_usec < UINT64_MAX / BRAKE_OVERDUE ? elapsed_usec * BRAKE_OVERDUE
+                                                                      : UINT64_MAX;
+    return max(rest_usec, overdue_usec);
 }
 
 static uint64_t spread(uint64_t amount, uint64_t unit, uint64_t usec, uint64_t floor)

@@ -18,6 +18,7 @@ static const struct brake_subject usual = {
     .chunk_bytes = 4 * KIB,
     .fastest_bytes_per_second = 256 * MIB,
     .expected_usec = 3 * SECOND,
+    .is_measured = true,
 };
 
 static void test_rate(void **state)
@@ -28,11 +29,23 @@ static void test_rate(void **state)
     assert_int_equal(brake_rate(&subject).writes_per_second, 4096 / 6);
     subject.elapsed_usec = SECOND;
     assert_int_equal(brake_rate(&subject).bytes_per_second, 4 * MIB);
-    subject.elapsed_usec = 2 * SECOND; /* past the half it is expected to take as long again */
-    assert_int_equal(brake_rate(&subject).bytes_per_second, 4 * MIB);
-    subject.elapsed_usec = 8 * SECOND;
+    subject.elapsed_usec = 2 * SECOND; /* past a third it is expected to take twice as long as it has */
+    assert_int_equal(brake_rate(&subject).bytes_per_second, 2 * MIB);
+    subject.elapsed_usec = 4 * SECOND;
     assert_int_equal(brake_rate(&subject).bytes_per_second, 1 * MIB);
     assert_int_equal(brake_rate(&subject).writes_per_second, 256);
+}
+
+static void test_not_measured(void **state)
+{
+    (void)state;
+    struct brake_subject subject = usual;
+    subject.expected_usec = 200 * MSEC;
+    assert_int_equal(brake_rate(&subject).bytes_per_second, 40 * MIB);
+    subject.is_measured = false;
+    assert_int_equal(brake_rate(&subject).bytes_per_second, 16 * MIB / 6);
+    subject.expected_usec = 6 * SECOND; /* assumed to be longer still */
+    assert_int_equal(brake_rate(&subject).bytes_per_second, 16 * MIB / 12);
 }
 
 static void test_floor(void **state)
@@ -142,7 +155,8 @@ static struct filling filling_of(uint64_t store_left, uint64_t chunk_bytes, uint
     return (struct filling){
         .subject = {.chunks_left = store_left / chunk_bytes,
                     .chunk_bytes = chunk_bytes,
-                    .expected_usec = expected_usec},
+                    .expected_usec = expected_usec,
+                    .is_measured = true},
         .groups = 1,
         .look_usec = 50 * MSEC,
     };
@@ -173,9 +187,12 @@ static void test_in_time(void **state)
 static void test_longer_than_expected(void **state)
 {
     (void)state;
-    assert_true(left_after(filling_of(16 * MIB, 4 * KIB, 100 * MSEC), 3 * SECOND) > 100);
-    assert_true(left_after(filling_of(16 * MIB, 64 * KIB, 200 * MSEC), 3 * SECOND) > 10);
-    assert_true(left_after(filling_of(64 * MIB, 4 * KIB, 3 * SECOND), 30 * SECOND) > 100);
+    assert_true(left_after(filling_of(16 * MIB, 4 * KIB, 100 * MSEC), 3 * SECOND) > 4096 / 8);
+    assert_true(left_after(filling_of(16 * MIB, 64 * KIB, 200 * MSEC), 3 * SECOND) > 256 / 4);
+    assert_true(left_after(filling_of(64 * MIB, 4 * KIB, 3 * SECOND), 30 * SECOND) > 16384 / 4);
+    struct filling unmeasured = filling_of(16 * MIB, 4 * KIB, 200 * MSEC);
+    unmeasured.subject.is_measured = false;
+    assert_true(left_after(unmeasured, 3 * SECOND) > 4096 / 2);
 }
 
 /* Small writes alone: one chunk each, however few bytes. */
@@ -271,6 +288,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rate),
+        cmocka_unit_test(test_not_measured),
         cmocka_unit_test(test_floor),
         cmocka_unit_test(test_extremes),
         cmocka_unit_test(test_needed),
