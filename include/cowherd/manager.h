@@ -1,8 +1,8 @@
 /* The manager: the daemon's loop. Sources in (dm events, one timer, signals, children), decisions out.
  *
- * It holds no policy and no knowledge of device-mapper: it brings observations to the herd, findings to the
- * journal, crossed rungs to the errands, and the errands' plans to their children. It never blocks, but for a reload, which reads its files
- * in the loop.
+ * It holds no policy and no knowledge of device-mapper: it brings observations to the herd, findings to the journal,
+ * crossed rungs to the errands, and the errands' plans to their children. It never blocks, but for a reload, which
+ * reads its files in the loop.
  */
 #pragma once
 

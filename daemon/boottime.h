@@ -1,0 +1,7 @@
+/* The clock that everything here is timed by: it goes on while the machine is suspended. The one place that reads it, so
+ * that it can be another one. */
+#pragma once
+
+#include <stdint.h>
+
+uint64_t boottime_now_usec(void);

@@ -1,0 +1,69 @@
+#include "health.h"
+#include "boottime.h"
+#include "cowherd/announce.h"
+#include "cowherd/notify.h"
+#include <stdio.h>
+
+#define STATUS_USEC UINT64_C(1000000) /* between two STATUS lines */
+
+/* While a store fills every look has another text: the service manager hears one a second. */
+static bool may_tell_status(struct manager *manager)
+{
+    manager->status_waits = manager->ready && boottime_now_usec() < manager->status_usec;
+    if (!manager->status_waits)
+        manager->status_usec = boottime_now_usec() + STATUS_USEC;
+    return !manager->status_waits;
+}
+
+/* Who is ordered after this service may mount the origin of a rollback: the first stretch of what is under way comes
+ * before. */
+static bool may_be_ready(const struct manager *manager)
+{
+    if (manager->missing_told)
+        return true;
+    return manager->looked &&
+           (errands_settled(&manager->errands) || boottime_now_usec() >= manager->ready_by_usec);
+}
+
+static void tell_status(struct manager *manager)
+{
+    char text[STATUS_MAX];
+    const char *error = manager->config_error[0] ? manager->config_error : NULL;
+    if (!may_tell_status(manager))
+        return;
+    announce_status(&manager->herd, manager->errands.n_items, error, text);
+    if (manager->missing_told)
+        snprintf(text, sizeof(text), "waiting for device-mapper, which this kernel has not loaded");
+    if (manager->ready)
+        notify_status(text);
+    else if (may_be_ready(manager))
+        manager->ready = notify_ready(text) >= 0; /* else again at the next look */
+}
+
+/* The watchdog hears only of a loop that has just looked at everybody who was due. */
+static void keep_alive(struct manager *manager)
+{
+    if (!manager->watchdog_usec || boottime_now_usec() < manager->keep_alive_usec)
+        return;
+    manager->keep_alive_usec = boottime_now_usec() + manager->watchdog_usec / 3;
+    if (manager->looked || manager->missing_told)
+        notify_watchdog();
+}
+
+void health_tell(struct manager *manager)
+{
+    tell_status(manager);
+    keep_alive(manager);
+}
+
+uint64_t health_next_usec(const struct manager *manager)
+{
+    uint64_t next = UINT64_MAX;
+    if (manager->watchdog_usec && manager->keep_alive_usec < next)
+        next = manager->keep_alive_usec;
+    if (manager->status_waits && manager->status_usec < next)
+        next = manager->status_usec;
+    if (!manager->ready && manager->ready_by_usec > boottime_now_usec() && manager->ready_by_usec < next)
+        next = manager->ready_by_usec;
+    return next;
+}

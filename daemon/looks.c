@@ -1,0 +1,213 @@
+#include "looks.h"
+#include "boottime.h"
+#include "cowherd/journal.h"
+#include "cowherd/kernel.h"
+#include "cowherd/pacing.h"
+#include "reactions.h"
+#include <errno.h>
+#include <string.h>
+#include <syslog.h>
+
+#define BLIND_POLL_USEC  UINT64_C(500000)   /* no dm events before driver 4.38: listed twice a second */
+#define SAFETY_LOOK_USEC UINT64_C(60000000) /* a complete look even if no event ever comes */
+
+static bool is_ours(const struct dm_device *device, const struct target *target, void *user)
+{
+    struct manager *manager = user;
+    return errands_own(&manager->errands, device, target);
+}
+
+static struct herd_view view_of(struct manager *manager)
+{
+    return (struct herd_view){
+        .policies = manager->configuration.policies,
+        .n_policies = manager->configuration.n_policies,
+        .is_ours = is_ours,
+        .tell = react_to_finding,
+        .user = manager,
+    };
+}
+
+static void consider_errands(struct manager *manager, bool complete)
+{
+    if (!manager->stopping && manager->looked)
+        errands_consider(&manager->errands, &manager->seen, complete, boottime_now_usec());
+}
+
+/* Before the herd's look, so that no rung is carried out on a device whose merge was under way. */
+static void look_for_recalled(struct manager *manager)
+{
+    size_t n_waiting = manager->recall.n_items;
+    recall_look(&manager->recall, &manager->seen, boottime_now_usec());
+    if (manager->recall.n_items < n_waiting)
+        errands_review(&manager->errands, reactions_review_intent, manager);
+}
+
+/* Nothing raises an event when the time to tell what is not there has come. */
+static uint64_t next_look_usec(const struct manager *manager)
+{
+    uint64_t due = recall_next_usec(&manager->recall), now = boottime_now_usec();
+    uint64_t next = now + (manager->blind ? BLIND_POLL_USEC : SAFETY_LOOK_USEC);
+    return due > now && due < next ? due : next;
+}
+
+int looks_complete(struct manager *manager)
+{
+    struct observation seen = {0};
+    struct herd_view view = view_of(manager);
+    int r = kernel_observe(&seen);
+    manager->looked = r >= 0;
+    manager->look_usec = next_look_usec(manager);
+    if (r < 0) {
+        manager->look_usec = boottime_now_usec() + MISSING_POLL_USEC;
+        journal_message(manager->journal, LOG_ERR, "Cannot list the dm devices: %s", strerror(-r));
+        return r;
+    }
+    if (observation_find_unreadable(&seen))
+        manager->look_usec = boottime_now_usec() +
+                             BLIND_POLL_USEC; /* all must be read before anything is done */
+    observation_done(&manager->seen);
+    manager->seen = seen;
+    look_for_recalled(manager);
+    r = herd_look(&manager->herd, &manager->seen, boottime_now_usec(), &view);
+    reactions_adopt_merges(manager);
+    consider_errands(manager, true);
+    return r;
+}
+
+static uint64_t interval_usec(const struct manager *manager, const struct member *member)
+{
+    const struct configuration *configuration = &manager->configuration;
+    struct pacing_bounds bounds = {
+        .longest_usec = configuration->longest_poll_usec,
+        .shortest_usec = configuration->shortest_poll_usec,
+        .assumed_bytes_per_second = configuration->assumed_bytes_per_second,
+    };
+    int rung = -1;
+    if (brakes_watch(&manager->brakes, member))
+        return bounds.shortest_usec;
+    if (!member->policy || !member->has_sample || member->target.kind != TARGET_SNAPSHOT ||
+        member->target.status.state != SNAPSHOT_VALID)
+        return bounds.longest_usec;
+    struct pacing_subject subject = {
+        .bytes_to_next_rung = ladder_bytes_to_next(&member->ladder, member->policy, &member->sample, &rung),
+        .bytes_left = member->sample.bytes_left,
+        .waits_for_time = ladder_waits_for_time(&member->ladder, member->policy),
+        .peak_bytes_per_second = member->sample.peak_bytes_per_second,
+    };
+    const struct action *action = rung >= 0 ? rung_changing_action(&member->policy->rungs[rung]) : NULL;
+    subject.action_usec = action ? errands_took_usec(&manager->errands, action->kind, member->uuid) : 0;
+    return pacing_interval_usec(&bounds, &subject);
+}
+
+static uint64_t due_usec(const struct manager *manager, const struct member *member)
+{
+    return member->asked_usec + interval_usec(manager, member);
+}
+
+/* Takes a fresh sample of a device into what was seen. 0; -ESTALE or -ENXIO: a complete look is due. */
+static int sample(struct manager *manager, dev_t number)
+{
+    for (size_t i = 0; i < manager->seen.n_devices; i++) {
+        struct dm_device *device = &manager->seen.devices[i], fresh;
+        if (device->number != number || device->error)
+            continue;
+        int r = kernel_sample(device, &fresh);
+        if (r < 0)
+            return r;
+        dm_device_done(device);
+        *device = fresh;
+        return 0;
+    }
+    return -ESTALE;
+}
+
+/* Looks at one member. Returns whether a complete look is due. */
+static bool look_at_member(struct manager *manager, struct member *member)
+{
+    struct herd_view view = view_of(manager);
+    bool stale = false;
+    dev_t number = member->device;
+    member->asked_usec = boottime_now_usec();
+    int r = sample(manager, number);
+    if (r == -ESTALE || r == -ENXIO)
+        return true;
+    if (r == 0)
+        herd_sample(&manager->herd, observation_find(&manager->seen, number), boottime_now_usec(), &view,
+                    &stale);
+    else
+        journal_message(manager->journal, LOG_WARNING, "Cannot read the status of %s: %s", member->name,
+                        strerror(-r));
+    return stale;
+}
+
+/* An action that is tried again is not put off for longer than its store allows. */
+static void hurry_errands(struct manager *manager)
+{
+    for (size_t i = 0; i < manager->herd.n_members; i++) {
+        const struct member *member = manager->herd.members[i];
+        struct errand *errand = reactions_errand_of(manager, member);
+        if (errand && member->has_sample)
+            pursuit_hurry(&errand->pursuit, member->sample.time_left_usec, boottime_now_usec());
+    }
+}
+
+static bool look_at_due_members(struct manager *manager)
+{
+    bool stale = false;
+    for (size_t i = 0; i < manager->herd.n_members; i++)
+        if (due_usec(manager, manager->herd.members[i]) <= boottime_now_usec())
+            stale = look_at_member(manager, manager->herd.members[i]) || stale;
+    return stale;
+}
+
+/* lvm's volume has another number when it was activated anew. */
+static dev_t origin_user_now(const struct manager *manager, const struct intent *intent)
+{
+    for (size_t i = 0; intent->asked_lvm && i < manager->seen.n_devices; i++)
+        if (strcmp(manager->seen.devices[i].uuid, intent->origin_user_uuid) == 0)
+            return manager->seen.devices[i].number;
+    return intent->origin_user;
+}
+
+/* The devices of the errands that are due, whose open counts and merges raise no event. */
+static bool look_at_due_errands(struct manager *manager)
+{
+    bool stale = false;
+    for (size_t i = 0; i < manager->errands.n_items; i++) {
+        const struct pursuit *pursuit = &manager->errands.items[i]->pursuit;
+        if (manager->errands.items[i]->acting || pursuit->next_usec > boottime_now_usec())
+            continue;
+        dev_t devices[] = {pursuit->intent.device, origin_user_now(manager, &pursuit->intent)};
+        for (size_t j = 0; j < 2; j++) {
+            int r = devices[j] && observation_find(&manager->seen, devices[j]) ? sample(manager, devices[j])
+                                                                               : 0;
+            stale = stale || r < 0;
+        }
+    }
+    return stale;
+}
+
+void looks_due(struct manager *manager)
+{
+    bool stale = look_at_due_members(manager);
+    hurry_errands(manager);
+    stale = look_at_due_errands(manager) || stale;
+    if (stale || boottime_now_usec() >= manager->look_usec)
+        looks_complete(manager);
+    else
+        consider_errands(manager, false);
+}
+
+uint64_t looks_next_usec(const struct manager *manager)
+{
+    uint64_t next = manager->look_usec, errands = errands_next_usec(&manager->errands);
+    if (manager->looked && errands < next)
+        next = errands;
+    for (size_t i = 0; i < manager->herd.n_members; i++) {
+        uint64_t due = due_usec(manager, manager->herd.members[i]);
+        if (due < next)
+            next = due;
+    }
+    return next;
+}

@@ -1,0 +1,19 @@
+/* Looks: when who is looked at, and how.
+ *
+ * A complete look lists every device; between two, members and the devices of errands are sampled one by one when they
+ * are due. Every look hands its findings to the reactions and moves the errands on.
+ */
+#pragma once
+
+#include "manager_state.h"
+
+#define MISSING_POLL_USEC UINT64_C(1000000) /* what cannot be listed is asked for once a second */
+
+/* 0 or a negative errno, which has been said. */
+int looks_complete(struct manager *manager);
+
+/* Everybody and everything that is due; a complete look where one is, or where something was not as it had been seen. */
+void looks_due(struct manager *manager);
+
+/* When something is due next, CLOCK_BOOTTIME. */
+uint64_t looks_next_usec(const struct manager *manager);

@@ -1,0 +1,53 @@
+/* What the parts of the event loop share: the manager's data, and who asks for whom.
+ *
+ * manager.c     sources in: dm events, one timer, signals, children that have ended
+ * looks.c       when who is looked at, and how
+ * reactions.c   what a finding leads to: words, hooks, errands
+ * health.c      what the service manager hears
+ */
+#pragma once
+
+#include "cowherd/autopsy.h"
+#include "cowherd/brakes.h"
+#include "cowherd/dmeventd.h"
+#include "cowherd/errand.h"
+#include "cowherd/herd.h"
+#include "cowherd/hooks.h"
+#include "cowherd/intent_file.h"
+#include "cowherd/manager.h"
+#include "cowherd/recall.h"
+#include <systemd/sd-event.h>
+
+struct manager {
+    const struct manager_options *options;
+    struct configuration configuration;
+    struct journal *journal;
+    sd_event *event;
+    sd_event_source *timer;
+    sd_event_source *dm_source;
+    int dm_fd; /* -1: no device-mapper yet, or no events of it */
+    bool blind;
+    struct observation seen;
+    struct herd herd;
+    struct errands errands;
+    struct recall recall;
+    struct autopsies autopsies;
+    struct hooks hooks;
+    struct brakes brakes;
+    struct dmeventd_questions dmeventd;
+    uint64_t look_usec; /* the next complete look */
+    uint64_t watchdog_usec;
+    uint64_t keep_alive_usec; /* the next word to the watchdog */
+    bool looked;              /* the last complete look succeeded */
+    bool ready;
+    uint64_t ready_by_usec; /* ready, whatever has not settled by then */
+    bool stopping;
+    bool missing_told;
+    bool status_waits;
+    uint64_t status_usec; /* no STATUS before */
+    char boot_id[BOOT_ID_BYTES];
+    char config_error[256];
+};
+
+/* The timer fires as soon as the loop is back. */
+void manager_wake(struct manager *manager);
