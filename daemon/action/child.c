@@ -5,19 +5,20 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-/* What is to stop the daemon does not stop a child between two steps: it is let finish, or killed. It ends
- * together with the daemon: whoever is started in its place must not meet a child of the old one at work. */
+/* What is to stop the daemon does not stop a child between two steps: it is let finish, or killed; a SIGTERM waits for
+ * who heeds it. It ends together with the daemon: whoever is started in its place must not meet a child of the old one
+ * at work. */
 static void prepare(pid_t parent)
 {
-    sigset_t none;
-    sigemptyset(&none);
+    sigset_t blocked;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGTERM);
     for (int number = 1; number < NSIG; number++)
         signal(number, SIG_DFL);
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGTERM, SIG_IGN);
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    sigprocmask(SIG_SETMASK, &blocked, NULL);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(1); /* it died before the line above */

@@ -34,10 +34,20 @@ static void on_hurry(int number)
     is_hurried = 1;
 }
 
+/* A child begins with it blocked: what has come since then comes now. */
+static void take_sigterm(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
 void lvm_tool_heed_hurry(void)
 {
     struct sigaction action = {.sa_handler = on_hurry};
     sigaction(SIGTERM, &action, NULL);
+    take_sigterm();
 }
 
 static uint64_t now_usec(void)
@@ -81,6 +91,7 @@ static void become_tool(const char *tool, const struct lvm_command *command, int
     signal(SIGTERM, SIG_DFL);
     signal(SIGINT, SIG_DFL);
     signal(SIGHUP, SIG_DFL);
+    take_sigterm();
     setpgid(0, 0);
     if (null < 0 || dup2(null, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0 ||
         close_range(3, ~0U, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != parent)
