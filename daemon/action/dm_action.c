@@ -134,14 +134,10 @@ static void take_up_record(struct run *run)
  * blkid are not kept away, but waited for a moment. */
 static int resume_closed(dev_t device, uint32_t cookie)
 {
-    char path[64];
     unsigned count = 0;
-    int r = kernel_device_path(device, path, sizeof(path));
-    if (r < 0)
-        return r;
-    int fd = open(path, O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC);
+    int r = 0, fd = kernel_device_open(device, O_RDONLY | O_EXCL | O_NONBLOCK);
     if (fd < 0)
-        return -errno;
+        return fd;
     for (int i = 0; i < CLOSED_TRIES && (r = kernel_open_count(device, &count)) == 0 && count > 1; i++)
         nanosleep(&(struct timespec){.tv_nsec = CLOSED_PAUSE_NSEC}, NULL);
     if (r == 0)

@@ -6,7 +6,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,23 +25,6 @@ static inline void close_fd(int *fd)
 
 #define _cleanup_file_ __attribute__((cleanup(close_file)))
 #define _cleanup_fd_   __attribute__((cleanup(close_fd)))
-
-static int open_device(dev_t device)
-{
-    char path[256];
-    struct stat status;
-    int r = kernel_device_path(device, path, sizeof(path));
-    if (r < 0)
-        return r;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    if (fstat(fd, &status) < 0 || !S_ISBLK(status.st_mode) || status.st_rdev != device) {
-        close(fd);
-        return -ENXIO;
-    }
-    return fd;
-}
 
 /* Without an order to wipe it only reads. It gets the very device that was opened. */
 static _Noreturn void become_wipefs(int device_fd, int output_fd)
@@ -100,7 +82,7 @@ static int wait_for_wipefs(pid_t pid)
 int spare_device_signature(dev_t device, bool (*passed_over)(uint64_t sector, const void *user),
                            const void *user, char ret_name[static SPARE_SIGNATURE_MAX])
 {
-    _cleanup_fd_ int fd = open_device(device);
+    _cleanup_fd_ int fd = kernel_device_open(device, O_RDONLY);
     char line[256], name[SPARE_SIGNATURE_MAX], found[SPARE_SIGNATURE_MAX] = "";
     pid_t pid = -1;
     if (fd < 0)

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define STORE_MAGIC          UINT32_C(0x70416e53) /* dm-snap-persistent.c: SNAP_MAGIC, "SnAp" */
@@ -38,23 +37,10 @@ static inline void free_block(void **block)
 #define _cleanup_fd_    __attribute__((cleanup(close_fd)))
 #define _cleanup_block_ __attribute__((cleanup(free_block)))
 
-/* Direct I/O: the kernel reads and writes the store past the page cache, which may hold what was there
- * before. */
+/* Direct I/O: the kernel reads and writes the store past the page cache, which may hold what was there before. */
 static int open_store(dev_t store, int flags)
 {
-    char path[256];
-    struct stat status;
-    int r = kernel_device_path(store, path, sizeof(path));
-    if (r < 0)
-        return r;
-    int fd = open(path, flags | O_DIRECT | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    if (fstat(fd, &status) < 0 || !S_ISBLK(status.st_mode) || status.st_rdev != store) {
-        close(fd);
-        return -ENXIO;
-    }
-    return fd;
+    return kernel_device_open(store, flags | O_DIRECT);
 }
 
 static int read_block(int fd, void *block, uint64_t offset_bytes)

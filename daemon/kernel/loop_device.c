@@ -6,27 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 /* Nothing is asked of the device itself but its size: reading is all that opening it needs. */
-static int open_loop(dev_t loop)
-{
-    char path[256];
-    struct stat status;
-    int r = kernel_device_path(loop, path, sizeof(path));
-    if (r < 0)
-        return r;
-    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    if (fstat(fd, &status) < 0 || !S_ISBLK(status.st_mode) || status.st_rdev != loop) {
-        close(fd);
-        return -ENXIO;
-    }
-    return fd;
-}
+#define LOOP_OPEN_FLAGS (O_RDONLY | O_NONBLOCK)
 
 static int read_path(dev_t loop, char path[static LOOP_PATH_MAX])
 {
@@ -54,7 +38,7 @@ int loop_device_read(dev_t loop, struct loop_device *ret_device)
 {
     struct loop_device device = {0};
     struct loop_info64 info;
-    int fd = open_loop(loop);
+    int fd = kernel_device_open(loop, LOOP_OPEN_FLAGS);
     if (fd < 0)
         return fd;
     int r = ioctl(fd, LOOP_GET_STATUS64, &info) < 0 ? -errno : read_path(loop, device.path);
@@ -71,7 +55,7 @@ int loop_device_read(dev_t loop, struct loop_device *ret_device)
 
 int loop_device_take_size(dev_t loop)
 {
-    int fd = open_loop(loop);
+    int fd = kernel_device_open(loop, LOOP_OPEN_FLAGS);
     if (fd < 0)
         return fd;
     int r = ioctl(fd, LOOP_SET_CAPACITY, 0) < 0 ? -errno : 0;

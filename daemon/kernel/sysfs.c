@@ -1,10 +1,13 @@
-/* What sysfs says of block devices. Reading it never waits for the device. */
+/* What sysfs says of block devices, and opening them by their number. Reading sysfs never waits for the device. */
 #include "cowherd/kernel.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 static int open_attribute(dev_t device, const char *attribute, FILE **ret_file)
 {
@@ -48,7 +51,7 @@ int kernel_disk_sequence(dev_t device, uint64_t *ret_sequence)
     return 0;
 }
 
-int kernel_device_path(dev_t device, char *path, size_t size)
+static int read_path(dev_t device, char *path, size_t size)
 {
     char line[256];
     FILE *file;
@@ -65,4 +68,21 @@ int kernel_device_path(dev_t device, char *path, size_t size)
     }
     fclose(file);
     return r;
+}
+
+int kernel_device_open(dev_t device, int flags)
+{
+    char path[256];
+    struct stat status;
+    int r = read_path(device, path, sizeof(path));
+    if (r < 0)
+        return r;
+    int fd = open(path, flags | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    if (fstat(fd, &status) < 0 || !S_ISBLK(status.st_mode) || status.st_rdev != device) {
+        close(fd);
+        return -ENXIO;
+    }
+    return fd;
 }

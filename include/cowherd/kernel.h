@@ -53,8 +53,9 @@ int kernel_remove(dev_t device, bool deferred, uint32_t cookie);
 /* How many users a device has right now. */
 int kernel_open_count(dev_t device, unsigned *ret_count);
 
-/* The path of a block device's node, read from sysfs ("/dev/loop3"). */
-int kernel_device_path(dev_t device, char *path, size_t size);
+/* Opens a block device by its number, with the flags of open(2) and O_CLOEXEC. May block. A descriptor; -ENXIO: there is
+ * none, or the node of its name in /dev is another device's. */
+int kernel_device_open(dev_t device, int flags);
 
 /* The kernel's number of this very disk since boot (dm, loop, any other): a device number that is reused gets another
  * one. 0 on kernels before 5.15. */
