@@ -7,10 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PID_FILE      "/run/dmeventd.pid"
-#define DEADLINE_USEC UINT64_C(25000000) /* lvm_tool.h has its own before it */
+#define DEADLINE_USEC UINT64_C(60000000) /* for two of lvm's commands, which have their own before it */
+
+/* lvm tells dmeventd, and starts it, only after it has activated a volume. */
+#define SECOND_TRY_SECONDS 5
 
 struct answer {
     bool watched;
@@ -43,9 +47,18 @@ static bool lvm_says_monitored(const struct dmeventd_question *question)
     return lvm_output_has(&output, "monitored") && !lvm_output_has(&output, "not monitored");
 }
 
+static bool is_watched(const struct dmeventd_question *question)
+{
+    return is_running() && lvm_says_monitored(question);
+}
+
 static void examine(const void *argument, int result_fd)
 {
-    struct answer answer = {.watched = is_running() && lvm_says_monitored(argument)};
+    struct answer answer = {.watched = is_watched(argument)};
+    if (!answer.watched) {
+        nanosleep(&(struct timespec){.tv_sec = SECOND_TRY_SECONDS}, NULL);
+        answer.watched = is_watched(argument);
+    }
     if (write(result_fd, &answer, sizeof(answer)) != sizeof(answer))
         _exit(1);
 }

@@ -1,7 +1,8 @@
 /* dmeventd: whether lvm's own daemon watches a snapshot too, found out beside the loop and told once.
  *
- * Both may then extend it. lvm knows: one child at a time asks it, and only while a dmeventd runs. Whoever was
- * not watched when he was asked for may be by the next time.
+ * Both may then extend it. lvm knows: one child at a time asks it, and only while a dmeventd runs; once more after
+ * some seconds, for what is found may just be made. Whoever was not watched when he was asked for may be by the next
+ * time.
  */
 #pragma once
 

@@ -193,7 +193,10 @@ dmeventd() {
     local json
     mark
     volume vg0/o 64m
-    snapshot vg0/watched o 8m
+    systemctl stop dm-event.service dm-event.socket
+    ! pgrep -x dmeventd >/dev/null || fail "dmeventd still runs"
+    systemctl start dm-event.socket
+    snapshot vg0/watched o 8m # which starts it, after the snapshot is there
     pgrep -x dmeventd >/dev/null || fail "no dmeventd runs"
     json=$(event 20 COWHERD_EVENT=config COWHERD_SNAPSHOT=vg0-watched)
     check_eq "it is a warning" "$(field "$json" PRIORITY)" 4
