@@ -78,7 +78,7 @@ bytes_at() {
     awk -v at="$1" '
         $1 == "w" && $2 <= at { time = $2; bytes = $3 }
         $1 == "w" && $2 > at { if (bytes) bytes += ($3 - bytes) * (at - time) / ($2 - time); exit }
-        END { printf "%d", bytes }' $TIMES
+        END { printf "%.0f", bytes }' $TIMES
 }
 
 # percent_of BYTES STORE_BYTES: used of a store of that size, with two digits.
@@ -98,7 +98,7 @@ bytes_of() {
 # crossing STORE_BYTES: when the rung was reached.
 crossing() {
     awk -v height="$(bytes_of $RUNG "$1")" '
-        $1 == "w" && $3 >= height { printf "%d", time ? time + ($2 - time) * (height - bytes) / ($3 - bytes) : $2; exit }
+        $1 == "w" && $3 >= height { printf "%.0f", time ? time + ($2 - time) * (height - bytes) / ($3 - bytes) : $2; exit }
         $1 == "w" { time = $2; bytes = $3 }' $TIMES
 }
 
