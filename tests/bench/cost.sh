@@ -3,20 +3,23 @@
 #   TIME WHO KIND N STATE SECONDS WAKE-UPS CPU_NSEC IOCTLS
 #   MEMORY WHO KIND N RSS_KB PSS_KB VMLCK_KB LOCKED_KB THREADS
 #   SWEEP N DEVICES BARE_NSEC BARE_IOCTLS DAEMON_NSEC DAEMON_IOCTLS
-#   WRITE PAIR UNWATCHED_USEC WATCHED_USEC
+#   WRITE UNWATCHED_USEC WATCHED_USEC UNWATCHED_USEC
 # timeout: 14000
 # shellcheck source=../vm/lib.sh
 . /tests/lib.sh
 export LVM_SUPPRESS_FD_WARNINGS=1
-counts=1 lvm_counts=1 idle=60 idle_polling=60 load=30 pairs=1
+counts=1 lvm_counts=1 idle=60 idle_polling=60 load=30 writes=1
 [[ ! -e /tests/bench/cost.conf ]] || . /tests/bench/cost.conf
 
 BENCH=/tests/bench
-STORE=64                # sectors of a quiet snapshot's store: two chunks, and some
+STORE=8388608           # sectors of a quiet snapshot's store, 4 GiB
+FIRST_MINOR=1000        # of the quiet snapshots' devices
+LOADED_MIB=120          # the store of the snapshot that fills
 LOAD_RATE=1048576       # bytes per second
 SETTLE=12               # seconds from the start on that do not count: longer than one poll of anybody's
 PAUSE=3                 # seconds for a look at everything
-PIECE_MIB=24            # written by one run of a pair
+LOOKS=10                # at everything
+PIECE_MIB=16            # a seventh of the store that fills
 
 quietly() { "$@" >/run/said 2>&1 || { cat /run/said; fail "this failed: $*"; }; }
 daemon() { systemctl show -P MainPID cowherd.service; }
@@ -54,53 +57,52 @@ load_of() {
 
 # ---- raw snapshots
 
-# quiet N: so many snapshots that nobody writes to, in one call.
+# quiet N: so many snapshots that nobody writes to, made in one call. Their stores hold nothing and are so large that by polling
+# they are looked at as seldom as can be.
 quiet() {
-    local i text=
-    for ((i = 0; i < $1; i++)); do
-        text+="q$i-store,,,rw,0 $STORE linear /dev/ram1 $((i * STORE));"
+    local i major text="zero,,$FIRST_MINOR,rw,0 $STORE zero"
+    major=$(sed -n 's/ device-mapper$//p' /proc/devices)
+    for ((i = 1; i <= $1; i++)); do
+        text+=";q$i-store,,$((FIRST_MINOR + 2 * i)),rw,0 $STORE zero"
+        text+=";q$i,,$((FIRST_MINOR + 2 * i + 1)),rw,0 $STORE snapshot $major:$FIRST_MINOR $major:$((FIRST_MINOR + 2 * i)) P 8"
     done
-    for ((i = 0; i < $1; i++)); do
-        text+="q$i,,,rw,0 2048 snapshot /dev/ram0 /dev/mapper/q$i-store P 8;"
-    done
-    [[ -z $text ]] || dmsetup create --noudevsync --concise "$text"
+    dmsetup create --noudevsync --concise "$text"
+    udevadm settle
 }
 
-loaded() {
-    make_backup loaded /dev/ram2 /dev/ram3 $((120 * 2048))
+make_loaded() {
+    make_backup loaded /dev/ram2 /dev/ram3 $((LOADED_MIB * 2048))
     LOADED=$ORIGIN
 }
 
-remove_all() {
-    stop_cowherd
-    dmsetup remove_all --noudevsync
-    dmsetup remove_all --noudevsync
-    udevadm settle
+remove_loaded() {
+    dmsetup remove --retry loaded
+    dmsetup remove --retry loaded-origin
+    dmsetup remove --retry loaded-store
 }
 
-# The stores need no emptying: the disk is as new, or has the headers of the last ones, which are as empty.
 raw() {
     local n=$1 who
-    quiet $((n - 1))
-    udevadm settle
+    quiet "$n"
     for who in cowherd no-counting; do
-        loaded
         cowherd_as $who
         idle_of $who raw "$n" "$(daemon)" "$([[ $who == cowherd ]] && echo "$idle" || echo "$idle_polling")"
+        make_loaded
         load_of $who raw "$n" "$(daemon)" "$LOADED"
-        stop_cowherd
-        dmsetup remove loaded; dmsetup remove loaded-origin; dmsetup remove loaded-store
+        remove_loaded
     done
     sweeps "$n"
-    remove_all
+    stop_cowherd
+    remove_devices
 }
 
+# An event makes the daemon look at everything; what it does is compared by the ioctl, for two events may be one look.
 sweeps() {
     local bare measured
     cowherd_as no-counting 'longest-poll = 1h'
-    bare=$($BENCH/sweep 10)
-    measured=$($BENCH/meter "$(daemon)" $BENCH/sweep --poke 10 $PAUSE)
-    bare+=" $($BENCH/sweep 10)"
+    bare=$($BENCH/sweep $LOOKS)
+    measured=$($BENCH/meter "$(daemon)" $BENCH/sweep --poke $LOOKS $PAUSE)
+    bare+=" $($BENCH/sweep $LOOKS)"
     awk -v n="$1" -v devices="$(dmsetup ls | wc -l)" -v bare="$bare" -v measured="$measured" 'BEGIN {
         split(bare, b, " "); split(measured, m, " ")
         printf "SWEEP %d %d %.0f %d %.0f %d\n", n, devices, b[1] + b[3], b[2] + b[4], m[3], m[4]
@@ -109,27 +111,27 @@ sweeps() {
 
 # ---- what a writer notices
 
-# one_run: microseconds to write a piece of new chunks.
-one_run() {
-    local from
-    from=$($BENCH/fill "$LOADED" 262144 $((AT * 1048576)) $((PIECE_MIB * 1048576)) 0 |
-        awk '!first { first = $2 } { last = $2 } END { printf "%.0f", last - first }')
-    echo "$from"
+# piece: writes the next one, of new chunks; prints the microseconds.
+piece() {
+    $BENCH/fill "$LOADED" 262144 $((AT * 1048576)) $((PIECE_MIB * 1048576)) 0 |
+        awk '$1 == "w" { if (!first) first = $2; last = $2 } END { printf "%.0f\n", last - first }'
 }
 
-pair() {
-    local first second
-    loaded
-    AT=0
-    if (($1 % 2)); then cowherd_as cowherd >/dev/null; else stop_cowherd; fi
-    one_run >/dev/null # not the first writes of all
-    AT=$PIECE_MIB
-    first=$(one_run)
-    if (($1 % 2)); then stop_cowherd; else cowherd_as cowherd >/dev/null; fi
-    AT=$((2 * PIECE_MIB))
-    second=$(one_run)
-    if (($1 % 2)); then echo "WRITE $1 $second $first"; else echo "WRITE $1 $first $second"; fi
-    dmsetup remove loaded; dmsetup remove loaded-origin; dmsetup remove loaded-store
+# One store, filled by seven pieces, every other one while the daemon watches.
+fill_in_pieces() {
+    local i took=()
+    printf '%s\n' '[snapshot *]' 'at 99% = alert' | config
+    rm -rf /run/systemd/system/cowherd.service.d
+    systemctl daemon-reload
+    make_loaded
+    for i in {0..6}; do
+        if ((i % 2)); then start_cowherd; else stop_cowherd; fi
+        sleep 1
+        AT=$((i * PIECE_MIB))
+        took[i]=$(piece)
+    done
+    for i in 0 2 4; do echo "WRITE ${took[i]} ${took[i + 1]} ${took[i + 2]}"; done
+    remove_loaded
 }
 
 # ---- lvm's snapshots
@@ -153,7 +155,8 @@ with_lvm() {
 }
 
 trap ': >/etc/lvm/lvmlocal.conf' EXIT
+modprobe dm-zero
 mount -t tracefs nodev /sys/kernel/tracing 2>/dev/null || true
 for n in $lvm_counts; do with_lvm "$n"; done
-for ((i = 1; i <= pairs; i++)); do pair "$i"; done
+for ((i = 0; i < writes; i++)); do fill_in_pieces; done
 for n in $counts; do raw "$n"; done

@@ -16,9 +16,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BUFFER_BYTES (16 * 1024) /* as libdevmapper's, for one device */
-#define LIST_BYTES   (1024 * 1024)
+#define BUFFER_BYTES (16 * 1024) /* as libdevmapper's, which also doubles it where it is too small */
 
+static char *buffer;
+static size_t buffer_bytes;
 static uint64_t n_ioctls;
 
 static void die(const char *what)
@@ -27,46 +28,66 @@ static void die(const char *what)
     exit(1);
 }
 
-static void ask(int fd, unsigned long request, struct dm_ioctl *io, size_t bytes, uint64_t device,
-                unsigned flags)
+static void grow(void)
 {
-    memset(io, 0, sizeof(*io));
-    io->version[0] = DM_VERSION_MAJOR;
-    io->data_size = (uint32_t)bytes;
-    io->data_start = sizeof(*io);
-    io->dev = device;
-    io->flags = flags;
-    n_ioctls++;
-    if (ioctl(fd, request, io) < 0)
-        die("ioctl");
-    if (io->flags & DM_BUFFER_FULL_FLAG) {
-        fprintf(stderr, "a buffer is too small\n");
-        exit(1);
+    buffer_bytes = buffer_bytes ? 2 * buffer_bytes : BUFFER_BYTES;
+    free(buffer);
+    buffer = malloc(buffer_bytes);
+    if (!buffer)
+        die("memory");
+}
+
+/* What comes back is valid until the next one. */
+static const struct dm_ioctl *ask(int fd, unsigned long request, uint64_t device, unsigned flags)
+{
+    struct dm_ioctl *io;
+    if (!buffer)
+        grow();
+    for (;;) {
+        io = (void *)buffer;
+        *io = (struct dm_ioctl){.version = {DM_VERSION_MAJOR}, .data_size = (uint32_t)buffer_bytes};
+        io->data_start = sizeof(*io);
+        io->dev = device;
+        io->flags = flags;
+        n_ioctls++;
+        if (ioctl(fd, request, io) < 0)
+            die("ioctl");
+        if (!(io->flags & DM_BUFFER_FULL_FLAG))
+            return io;
+        grow();
     }
 }
 
-static void look_at(int fd, uint64_t device)
+static bool is_snapshot(const struct dm_ioctl *io)
 {
-    static char buffer[BUFFER_BYTES];
-    struct dm_ioctl *io = (void *)buffer;
-    ask(fd, DM_TABLE_STATUS, io, sizeof(buffer), device, DM_STATUS_TABLE_FLAG | DM_NOFLUSH_FLAG);
-    const struct dm_target_spec *target = (void *)(buffer + io->data_start);
-    if (io->target_count > 0 &&
-        (strcmp(target->target_type, "snapshot") == 0 || strcmp(target->target_type, "snapshot-merge") == 0))
-        ask(fd, DM_TABLE_STATUS, io, sizeof(buffer), device, DM_NOFLUSH_FLAG);
+    const struct dm_target_spec *target = (const void *)((const char *)io + io->data_start);
+    return io->target_count > 0 && (strcmp(target->target_type, "snapshot") == 0 ||
+                                    strcmp(target->target_type, "snapshot-merge") == 0);
+}
+
+/* The devices that there are, with a zero behind the last. */
+static uint64_t *list(int fd)
+{
+    const struct dm_ioctl *io = ask(fd, DM_LIST_DEVICES, 0, 0);
+    const struct dm_name_list *entry = (const void *)((const char *)io + io->data_start);
+    uint64_t *devices = calloc(buffer_bytes / sizeof(*entry) + 1, sizeof(*devices));
+    if (!devices)
+        die("memory");
+    for (size_t n = 0; entry->dev; entry = (const void *)((const char *)entry + entry->next)) {
+        devices[n++] = entry->dev;
+        if (!entry->next)
+            break;
+    }
+    return devices;
 }
 
 static void sweep(int fd)
 {
-    static char buffer[LIST_BYTES];
-    struct dm_ioctl *io = (void *)buffer;
-    ask(fd, DM_LIST_DEVICES, io, sizeof(buffer), 0, 0);
-    const struct dm_name_list *entry = (void *)(buffer + io->data_start);
-    for (; entry->dev; entry = (const void *)((const char *)entry + entry->next)) {
-        look_at(fd, entry->dev);
-        if (!entry->next)
-            break;
-    }
+    uint64_t *devices = list(fd);
+    for (size_t i = 0; devices[i]; i++)
+        if (is_snapshot(ask(fd, DM_TABLE_STATUS, devices[i], DM_STATUS_TABLE_FLAG | DM_NOFLUSH_FLAG)))
+            ask(fd, DM_TABLE_STATUS, devices[i], DM_NOFLUSH_FLAG);
+    free(devices);
 }
 
 static void poke(int fd)
