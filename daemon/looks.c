@@ -144,6 +144,8 @@ static bool look_at_member(struct manager *manager, struct member *member)
 /* An action that is tried again is not put off for longer than its store allows. */
 static void hurry_errands(struct manager *manager)
 {
+    if (manager->errands.n_items == 0)
+        return; /* as at most looks: nobody is asked for */
     for (size_t i = 0; i < manager->herd.n_members; i++) {
         const struct member *member = manager->herd.members[i];
         struct errand *errand = reactions_errand_of(manager, member);

@@ -4,6 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* One complete look. */
+struct look {
+    const struct observation *seen;
+    struct origin_users users;
+    bool unreadable; /* some device is */
+    uint64_t now_usec;
+    const struct herd_view *view;
+};
+
 static bool is_same(const struct member *member, const struct dm_device *device, const struct target *target)
 {
     return member->device == device->number && member->disk_sequence == device->disk_sequence &&
@@ -11,16 +20,35 @@ static bool is_same(const struct member *member, const struct dm_device *device,
            member->target.start_sectors == target->start_sectors && strcmp(member->uuid, device->uuid) == 0;
 }
 
+/* The place of the first member on that device, or of whom it would be put before: they are in the devices' order. */
+static size_t first_on(const struct herd *herd, dev_t device)
+{
+    size_t low = 0, high = herd->n_members;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (herd->members[middle]->device < device)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool is_on(const struct herd *herd, size_t i, dev_t device)
+{
+    return i < herd->n_members && herd->members[i]->device == device;
+}
+
 static struct member *find_member(const struct herd *herd, const struct dm_device *device,
                                   const struct target *target)
 {
-    for (size_t i = 0; i < herd->n_members; i++)
+    for (size_t i = first_on(herd, device->number); is_on(herd, i, device->number); i++)
         if (is_same(herd->members[i], device, target))
             return herd->members[i];
     return NULL;
 }
 
-static struct member *add_member(struct herd *herd)
+static struct member *add_member(struct herd *herd, dev_t device)
 {
     if (herd->n_members == herd->n_allocated) {
         size_t n = herd->n_allocated ? herd->n_allocated * 2 : 16;
@@ -31,9 +59,16 @@ static struct member *add_member(struct herd *herd)
         herd->n_allocated = n;
     }
     struct member *member = calloc(1, sizeof(*member));
-    if (member)
-        herd->members[herd->n_members++] = member;
-    return member;
+    if (!member)
+        return NULL;
+    size_t i = first_on(herd, device);
+    while (is_on(herd, i, device))
+        i++;
+    struct member **place = herd->members + i;
+    memmove(place + 1, place, (size_t)(herd->members + herd->n_members - place) * sizeof(*place));
+    herd->n_members++;
+    member->device = device;
+    return *place = member;
 }
 
 static void tell(const struct herd_view *view, enum finding_kind kind, struct member *member,
@@ -44,10 +79,10 @@ static void tell(const struct herd_view *view, enum finding_kind kind, struct me
 
 /* The role: as the section says, else backup where the system uses the origin through another device. What
  * could not be read may be that device: a role that was known is kept. */
-static void read_role(struct member *member, const struct observation *seen)
+static void read_role(struct member *member, const struct look *look)
 {
-    const struct dm_device *user = observation_find_origin_user(seen, member->target.origin, member->device);
-    if (!user && member->role != ROLE_UNSET && observation_find_unreadable(seen))
+    const struct dm_device *user = origin_users_find(&look->users, member->target.origin, member->device);
+    if (!user && member->role != ROLE_UNSET && look->unreadable)
         return;
     member->origin_user = user ? user->number : 0;
     member->origin_user_disk_sequence = user ? user->disk_sequence : 0;
@@ -116,9 +151,8 @@ static void judge(struct member *member, const struct herd_view *view)
 /* Nothing is known of a device whose lookup failed, but that it exists: nobody on it is forgotten. */
 static void keep_unreadable(struct herd *herd, const struct dm_device *device)
 {
-    for (size_t i = 0; i < herd->n_members; i++)
-        if (herd->members[i]->device == device->number)
-            herd->members[i]->seen = true;
+    for (size_t i = first_on(herd, device->number); is_on(herd, i, device->number); i++)
+        herd->members[i]->seen = true;
 }
 
 static bool is_watched(const struct dm_device *device, const struct target *target,
@@ -182,12 +216,11 @@ static bool update_name(struct member *member, const struct dm_device *device, c
 static struct member *welcome(struct herd *herd, const struct dm_device *device, const struct target *target,
                               const struct herd_view *view)
 {
-    struct member *member = add_member(herd);
+    struct member *member = add_member(herd, device->number);
     if (!member)
         return NULL;
     strcpy(member->name, device->name);
     strcpy(member->uuid, device->uuid);
-    member->device = device->number;
     member->disk_sequence = device->disk_sequence;
     member->target = *target; /* its origin and store are part of the identity */
     member->policy = policy_find(view->policies, view->n_policies, member->name, member->uuid);
@@ -195,8 +228,9 @@ static struct member *welcome(struct herd *herd, const struct dm_device *device,
 }
 
 static int look_at(struct herd *herd, const struct dm_device *device, const struct target *target,
-                   const struct observation *seen, uint64_t now_usec, const struct herd_view *view)
+                   const struct look *look)
 {
+    const struct herd_view *view = look->view;
     struct member *member = find_member(herd, device, target);
     bool is_new = !member;
     if (is_new)
@@ -206,8 +240,9 @@ static int look_at(struct herd *herd, const struct dm_device *device, const stru
     enum role role = member->role;
     bool is_renamed = update_name(member, device, view);
     member->alone = device->active.n_targets == 1;
-    read_role(member, seen);
-    take_status(member, target, now_usec); /* before the word, so that found is said with the first figures */
+    read_role(member, look);
+    take_status(member, target,
+                look->now_usec); /* before the word, so that found is said with the first figures */
     if (is_new)
         tell(view, FINDING_FOUND, member, 0);
     else if (is_renamed)
@@ -218,31 +253,41 @@ static int look_at(struct herd *herd, const struct dm_device *device, const stru
     return 0;
 }
 
-int herd_look(struct herd *herd, const struct observation *seen, uint64_t now_usec,
-              const struct herd_view *view)
+static int look_at_all(struct herd *herd, const struct look *look)
 {
     int result = 0;
-    mark_seen(herd, seen, view);
-    forget_unseen(herd, view);
-    for (size_t i = 0; i < seen->n_devices; i++) {
-        const struct dm_device *device = &seen->devices[i];
+    mark_seen(herd, look->seen, look->view);
+    forget_unseen(herd, look->view);
+    for (size_t i = 0; i < look->seen->n_devices; i++) {
+        const struct dm_device *device = &look->seen->devices[i];
         for (size_t j = 0; !device->error && j < device->active.n_targets; j++) {
             const struct target *target = &device->active.targets[j];
-            if (is_watched(device, target, view) && look_at(herd, device, target, seen, now_usec, view) < 0)
+            if (is_watched(device, target, look->view) && look_at(herd, device, target, look) < 0)
                 result = -ENOMEM;
         }
     }
     return result;
 }
 
+int herd_look(struct herd *herd, const struct observation *seen, uint64_t now_usec,
+              const struct herd_view *view)
+{
+    struct look look = {.seen = seen, .now_usec = now_usec, .view = view};
+    int r = observation_list_origin_users(seen, &look.users);
+    if (r < 0)
+        return r;
+    look.unreadable = observation_find_unreadable(seen);
+    r = look_at_all(herd, &look);
+    origin_users_done(&look.users);
+    return r;
+}
+
 void herd_sample(struct herd *herd, const struct dm_device *device, uint64_t now_usec,
                  const struct herd_view *view, bool *ret_stale)
 {
     size_t fitting = 0, members = 0;
-    for (size_t i = 0; i < herd->n_members; i++) {
+    for (size_t i = first_on(herd, device->number); is_on(herd, i, device->number); i++) {
         struct member *member = herd->members[i];
-        if (member->device != device->number)
-            continue;
         members++;
         for (size_t j = 0; j < device->active.n_targets; j++) {
             const struct target *target = &device->active.targets[j];

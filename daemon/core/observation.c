@@ -22,12 +22,16 @@ const struct dm_device *observation_find_unreadable(const struct observation *ob
     return NULL;
 }
 
+static bool is_origin_user(const struct target *target)
+{
+    return target->kind == TARGET_SNAPSHOT_ORIGIN || target->kind == TARGET_SNAPSHOT_MERGE;
+}
+
 static bool uses_origin(const struct dm_device *device, dev_t origin)
 {
     for (size_t i = 0; i < device->active.n_targets; i++) {
         const struct target *target = &device->active.targets[i];
-        if (target->origin == origin &&
-            (target->kind == TARGET_SNAPSHOT_ORIGIN || target->kind == TARGET_SNAPSHOT_MERGE))
+        if (target->origin == origin && is_origin_user(target))
             return true;
     }
     return false;
@@ -42,6 +46,63 @@ const struct dm_device *observation_find_origin_user(const struct observation *o
             return device;
     }
     return NULL;
+}
+
+static size_t count_origin_users(const struct observation *observation)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < observation->n_devices; i++)
+        for (size_t j = 0; j < observation->devices[i].active.n_targets; j++)
+            n += is_origin_user(&observation->devices[i].active.targets[j]);
+    return n;
+}
+
+/* Those of one origin in the order of the observation. */
+static int compare_origin_users(const void *one, const void *other)
+{
+    const struct origin_user *a = one, *b = other;
+    if (a->origin != b->origin)
+        return a->origin < b->origin ? -1 : 1;
+    return a->device < b->device ? -1 : a->device > b->device;
+}
+
+int observation_list_origin_users(const struct observation *observation, struct origin_users *ret_users)
+{
+    size_t n = count_origin_users(observation);
+    struct origin_users users = {.items = calloc(n ? n : 1, sizeof(*users.items))};
+    if (!users.items)
+        return -ENOMEM;
+    for (size_t i = 0; i < observation->n_devices; i++) {
+        const struct dm_device *device = &observation->devices[i];
+        for (size_t j = 0; j < device->active.n_targets; j++)
+            if (is_origin_user(&device->active.targets[j]))
+                users.items[users.n_items++] = (struct origin_user){device->active.targets[j].origin, device};
+    }
+    qsort(users.items, users.n_items, sizeof(*users.items), compare_origin_users);
+    *ret_users = users;
+    return 0;
+}
+
+const struct dm_device *origin_users_find(const struct origin_users *users, dev_t origin, dev_t except)
+{
+    size_t low = 0, high = users->n_items;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (users->items[middle].origin < origin)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < users->n_items && users->items[low].origin == origin; low++)
+        if (users->items[low].device->number != except)
+            return users->items[low].device;
+    return NULL;
+}
+
+void origin_users_done(struct origin_users *users)
+{
+    free(users->items);
+    *users = (struct origin_users){0};
 }
 
 const struct target *dm_device_only_target(const struct dm_device *device)

@@ -39,7 +39,7 @@ struct member {
 };
 
 struct herd {
-    struct member **members;
+    struct member **members; /* in the order of their devices' numbers */
     size_t n_members;
     size_t n_allocated;
 };

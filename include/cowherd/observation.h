@@ -50,6 +50,19 @@ const struct dm_device *observation_find_unreadable(const struct observation *ob
 const struct dm_device *observation_find_origin_user(const struct observation *observation, dev_t origin,
                                                      dev_t except);
 
+/* The same for many questions: who uses which origin, valid as long as the observation. Listing: 0 or -ENOMEM. */
+struct origin_users {
+    struct origin_user {
+        dev_t origin;
+        const struct dm_device *device;
+    } * items;
+    size_t n_items;
+};
+
+int observation_list_origin_users(const struct observation *observation, struct origin_users *ret_users);
+const struct dm_device *origin_users_find(const struct origin_users *users, dev_t origin, dev_t except);
+void origin_users_done(struct origin_users *users);
+
 /* The only target of the device's active table, or NULL where it has none or several, or is not known. */
 const struct target *dm_device_only_target(const struct dm_device *device);
 

@@ -261,6 +261,26 @@ static void test_many(void **state)
         assert_true(fixture->herd.members[i]->device == makedev(254, 2 * i + 1));
 }
 
+/* Found in any order, each is known again, and gone alone. */
+static void test_many_in_disorder(void **state)
+{
+    struct fixture *fixture = *state;
+    char name[16];
+    for (unsigned i = 0; i < 101; i++) {
+        unsigned number = i * 37 % 101;
+        snprintf(name, sizeof(name), "s%u", number);
+        add_snapshot(&fixture->seen, name, number, 10);
+    }
+    assert_int_equal(herd_look(&fixture->herd, &fixture->seen, SECOND, &fixture->view), 0);
+    assert_int_equal(fixture->herd.n_members, 101);
+    expect_look(fixture, "");
+    for (unsigned i = 0; i < 101; i++)
+        assert_true(fixture->herd.members[i]->device == makedev(254, i));
+    fixture->seen.devices[7].active.targets[0].kind = TARGET_LINEAR;
+    snprintf(name, sizeof(name), "gone s%u\n", 7 * 37 % 101);
+    expect_look(fixture, name);
+}
+
 static void test_what_a_member_knows(void **state)
 {
     struct fixture *fixture = *state;
@@ -722,8 +742,8 @@ static void test_sample(void **state)
     uint64_t looked_usec = fixture->now_usec;
     expect_sample(fixture, device, "crossed a 3\n", false);
     expect_sample(fixture, device, "", false);
-    assert_int_equal(fixture->herd.members[1]->sample.taken_usec, fixture->now_usec);
-    assert_int_equal(fixture->herd.members[0]->sample.taken_usec, looked_usec); /* nobody else's */
+    assert_int_equal(fixture->herd.members[0]->sample.taken_usec, fixture->now_usec);
+    assert_int_equal(fixture->herd.members[1]->sample.taken_usec, looked_usec); /* nobody else's */
     set_state(device, SNAPSHOT_INVALID);
     expect_sample(fixture, device, "lost a Invalid\n", false);
     expect_sample(fixture, device, "", false);
@@ -865,6 +885,7 @@ int main(void)
         TEST(test_only_snapshots_are_watched),
         TEST(test_order),
         TEST(test_many),
+        TEST(test_many_in_disorder),
         TEST(test_what_a_member_knows),
         TEST(test_rate),
         TEST(test_number_is_reused),

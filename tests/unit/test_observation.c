@@ -97,6 +97,30 @@ static void test_table_keeps_order(void **state)
     assert_true(device.number == 0);
 }
 
+/* In any order of the devices, the list answers as the observation does. */
+static void test_origin_users(void **state)
+{
+    (void)state;
+    struct observation observation = {0};
+    struct origin_users users;
+    assert_int_equal(observation_list_origin_users(&observation, &users), 0);
+    assert_null(origin_users_find(&users, ORIGIN, 0));
+    origin_users_done(&users);
+    for (unsigned i = 0; i < 30; i++) {
+        enum target_kind kinds[] = {TARGET_SNAPSHOT_ORIGIN, TARGET_LINEAR, TARGET_SNAPSHOT_MERGE,
+                                    TARGET_SNAPSHOT};
+        add_target(&add_device(&observation, 10 + i)->active, kinds[i % 4], makedev(8, i * 7 % 11), 0);
+    }
+    assert_int_equal(observation_list_origin_users(&observation, &users), 0);
+    for (unsigned origin = 0; origin < 12; origin++)
+        for (unsigned except = 9; except < 41; except++)
+            assert_ptr_equal(
+                origin_users_find(&users, makedev(8, origin), makedev(254, except)),
+                observation_find_origin_user(&observation, makedev(8, origin), makedev(254, except)));
+    origin_users_done(&users);
+    observation_done(&observation);
+}
+
 static void test_only_target(void **state)
 {
     (void)state;
@@ -206,6 +230,7 @@ int main(void)
         cmocka_unit_test(test_added_devices_are_empty),
         cmocka_unit_test(test_done_is_reusable),
         cmocka_unit_test(test_table_keeps_order),
+        cmocka_unit_test(test_origin_users),
         cmocka_unit_test(test_only_target),
         cmocka_unit_test(test_origin_user),
         cmocka_unit_test(test_origin_user_behind_others),
