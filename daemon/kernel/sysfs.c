@@ -3,33 +3,46 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <libdevmapper.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-static int open_attribute(dev_t device, const char *attribute, FILE **ret_file)
+/* A dm device's directory is known: the link that stands for any number costs as much as all the rest of opening. */
+static void attribute_path(dev_t device, const char *attribute, char *path, size_t size)
 {
-    char name[96];
-    snprintf(name, sizeof(name), "/sys/dev/block/%u:%u/%s", major(device), minor(device), attribute);
-    FILE *file = fopen(name, "re");
-    if (!file)
+    if (dm_is_dm_major(major(device)))
+        snprintf(path, size, "/sys/devices/virtual/block/dm-%u/%s", minor(device), attribute);
+    else
+        snprintf(path, size, "/sys/dev/block/%u:%u/%s", major(device), minor(device), attribute);
+}
+
+/* The attribute's text, cut to the buffer. */
+static int read_attribute(dev_t device, const char *attribute, char *text, size_t size)
+{
+    char path[96];
+    attribute_path(device, attribute, path, sizeof(path));
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
         return -errno;
-    *ret_file = file;
-    return 0;
+    ssize_t n = read(fd, text, size - 1);
+    int r = n < 0 ? -errno : 0;
+    close(fd);
+    if (r == 0)
+        text[n] = '\0';
+    return r;
 }
 
 static int read_number(dev_t device, const char *attribute, uint64_t *ret_number)
 {
-    FILE *file;
+    char text[32];
     uint64_t number;
-    int r = open_attribute(device, attribute, &file);
+    int r = read_attribute(device, attribute, text, sizeof(text));
     if (r < 0)
         return r;
-    int n = fscanf(file, "%" SCNu64, &number);
-    fclose(file);
-    if (n != 1)
+    if (sscanf(text, "%" SCNu64, &number) != 1)
         return -EIO;
     *ret_number = number;
     return 0;
@@ -53,21 +66,17 @@ int kernel_disk_sequence(dev_t device, uint64_t *ret_sequence)
 
 static int read_path(dev_t device, char *path, size_t size)
 {
-    char line[256];
-    FILE *file;
-    int r = open_attribute(device, "uevent", &file);
+    char text[1024];
+    int r = read_attribute(device, "uevent", text, sizeof(text));
     if (r < 0)
         return r == -ENOENT ? -ENXIO : r;
-    r = -ENOENT;
-    while (r == -ENOENT && fgets(line, sizeof(line), file)) {
+    for (char *rest = text, *line; (line = strsep(&rest, "\n"));) {
         if (strncmp(line, "DEVNAME=", 8) != 0)
             continue;
-        line[strcspn(line, "\n")] = '\0';
         int n = snprintf(path, size, "/dev/%s", line + 8);
-        r = n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+        return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
     }
-    fclose(file);
-    return r;
+    return -ENOENT;
 }
 
 int kernel_device_open(dev_t device, int flags)
