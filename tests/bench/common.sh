@@ -21,3 +21,10 @@ prepare_tree() {
             -o "$tree/tests/bench/$program" "$TOP/tests/bench/$program.c" -pthread || die "$program does not compile"
     done
 }
+
+# said_in NAME: what the machine's part has said, also of a machine that has failed: it comes on the console too.
+said_in() {
+    local log=$work/vm/$1/log
+    [[ -s $log ]] || log=$work/vm/console.log
+    [[ ! -e $log ]] || tr -d '\r' <"$log"
+}
