@@ -1,4 +1,5 @@
 #include "cowherd/intent_file.h"
+#include "cowherd/text_file.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -33,32 +34,6 @@ static int open_directory(const char *path)
     return fd < 0 ? -errno : fd;
 }
 
-static int write_all(int fd, const char *text, size_t length)
-{
-    while (length > 0) {
-        ssize_t n = write(fd, text, length);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : -EIO;
-        text += n;
-        length -= (size_t)n;
-    }
-    return 0;
-}
-
-static int write_temporary(int directory, const char *name, const char *text, size_t length)
-{
-    _cleanup_fd_ int fd = openat(directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-                                 0600);
-    if (fd < 0)
-        return -errno;
-    int r = write_all(fd, text, length);
-    if (r == 0 && fsync(fd) < 0)
-        r = -errno;
-    return r;
-}
-
 int intent_file_store(const char *directory, const struct intent *intent)
 {
     char text[INTENT_TEXT_MAX], name[NAME_MAX_BYTES], temporary[NAME_MAX_BYTES];
@@ -70,12 +45,7 @@ int intent_file_store(const char *directory, const struct intent *intent)
         return length;
     format_name(intent, SUFFIX, name, sizeof(name));
     format_name(intent, TEMPORARY, temporary, sizeof(temporary));
-    int r = write_temporary(fd, temporary, text, (size_t)length);
-    if (r == 0 && (renameat(fd, temporary, fd, name) < 0 || fsync(fd) < 0))
-        r = -errno;
-    if (r < 0)
-        unlinkat(fd, temporary, 0);
-    return r;
+    return text_file_replace(fd, name, temporary, text, (size_t)length);
 }
 
 int intent_file_remove(const char *directory, const struct intent *intent)
@@ -93,15 +63,9 @@ int intent_file_remove(const char *directory, const struct intent *intent)
 static int read_one(int directory, const char *name, struct intent *ret_intent)
 {
     char text[INTENT_TEXT_MAX + 1];
-    _cleanup_fd_ int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0)
-        return -errno;
-    ssize_t n = read(fd, text, sizeof(text));
-    if (n < 0)
-        return -errno;
-    if ((size_t)n == sizeof(text) || memchr(text, '\0', (size_t)n))
-        return -EBADMSG;
-    text[n] = '\0';
+    int r = text_file_read(directory, name, text, sizeof(text));
+    if (r < 0)
+        return r;
     return intent_parse(text, ret_intent);
 }
 

@@ -56,21 +56,11 @@ static const struct key keys[] = {
 
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))
 
-/* Names are any bytes: what could break a line, and the escape itself, goes as \xNN. */
-static void put_escaped(struct text_writer *writer, const char *value)
-{
-    for (const unsigned char *byte = (const unsigned char *)value; *byte && !writer->full; byte++)
-        if (*byte < 0x20 || *byte == 0x7f || *byte == '\\')
-            text_writer_put(writer, "\\x%02x", *byte);
-        else
-            text_writer_put(writer, "%c", *byte);
-}
-
 static void put_value(struct text_writer *writer, const struct key *key, const void *field)
 {
     switch (key->kind) {
     case VALUE_TEXT:
-        put_escaped(writer, field);
+        text_writer_put_escaped(writer, field);
         break;
     case VALUE_NUMBER64:
         text_writer_put(writer, "%" PRIu64, *(const uint64_t *)field);
@@ -104,37 +94,6 @@ int intent_format(const struct intent *intent, char *text, size_t size)
     return writer.full ? -ENOBUFS : (int)writer.length;
 }
 
-static int hex_digit(char digit)
-{
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    if (digit >= 'a' && digit <= 'f')
-        return digit - 'a' + 10;
-    return -1;
-}
-
-static int get_escaped(const char *value, size_t length, char *field, size_t limit)
-{
-    size_t out = 0;
-    for (size_t i = 0; i < length; i++) {
-        char byte = value[i];
-        if (byte == '\\') {
-            if (i + 3 >= length || value[i + 1] != 'x')
-                return -EBADMSG;
-            int high = hex_digit(value[i + 2]), low = hex_digit(value[i + 3]);
-            if (high < 0 || low < 0 || (high == 0 && low == 0))
-                return -EBADMSG;
-            byte = (char)(high * 16 + low);
-            i += 3;
-        }
-        if (out + 1 >= limit)
-            return -EBADMSG;
-        field[out++] = byte;
-    }
-    field[out] = '\0';
-    return 0;
-}
-
 /* Digits and nothing else, up to a limit, ending at `end`. */
 static int get_number(const char *value, const char *end, uint64_t limit, uint64_t *ret_number)
 {
@@ -165,7 +124,7 @@ static int get_value(const struct key *key, const char *value, const char *end, 
 {
     uint64_t number;
     if (key->kind == VALUE_TEXT)
-        return get_escaped(value, (size_t)(end - value), field, key->limit);
+        return text_unescape(value, (size_t)(end - value), field, key->limit);
     if (key->kind == VALUE_DEVICE)
         return get_device(value, end, field);
     uint64_t limit = key->kind == VALUE_NUMBER64   ? UINT64_MAX

@@ -1,4 +1,7 @@
-/* Text into a buffer of the caller's, piece by piece: what does not fit makes it full, and is left out. */
+/* Text into a buffer of the caller's, piece by piece: what does not fit makes it full, and is left out.
+ *
+ * Names are any bytes: escaped, what could break a line, and the escape itself, is \xNN.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -13,3 +16,8 @@ struct text_writer {
 
 __attribute__((format(printf, 2, 3))) void text_writer_put(struct text_writer *writer, const char *format,
                                                            ...);
+
+void text_writer_put_escaped(struct text_writer *writer, const char *value);
+
+/* The value that was escaped in length bytes of text, into a field of that size. Returns 0 or -EBADMSG. */
+int text_unescape(const char *text, size_t length, char *field, size_t size);
