@@ -5,3 +5,6 @@
 #include <stdint.h>
 
 uint64_t boottime_now_usec(void);
+
+/* How much of it the machine has been suspended since it was booted. */
+uint64_t boottime_slept_usec(void);

@@ -6,18 +6,30 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char *directory(const char *variable, const char *usual)
+#define STATE "/var/lib/cowherd"
+
+static const char *find(const char *variable, const char *usual)
 {
     const char *path = getenv(variable);
-    if (path && path[0] == '/')
-        return path;
-    mkdir(usual, 0700); /* where it cannot be made, its first use says why */
-    return usual;
+    return path && path[0] == '/' ? path : usual;
+}
+
+static const char *directory(const char *variable, const char *usual)
+{
+    const char *path = find(variable, usual);
+    if (path == usual)
+        mkdir(usual, 0700); /* where it cannot be made, its first use says why */
+    return path;
 }
 
 const char *directory_state(void)
 {
-    return directory("STATE_DIRECTORY", "/var/lib/cowherd");
+    return directory("STATE_DIRECTORY", STATE);
+}
+
+const char *directory_state_path(void)
+{
+    return find("STATE_DIRECTORY", STATE);
 }
 
 const char *directory_runtime(void)

@@ -4,6 +4,9 @@
 /* The recorded intents: $STATE_DIRECTORY, or /var/lib/cowherd, made where it is missing. */
 const char *directory_state(void);
 
+/* The same, and nothing is made. */
+const char *directory_state_path(void);
+
 /* What need not outlast the machine: $RUNTIME_DIRECTORY, or /run/cowherd, made where it is missing. */
 const char *directory_runtime(void);
 

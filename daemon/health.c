@@ -2,6 +2,7 @@
 #include "boottime.h"
 #include "cowherd/announce.h"
 #include "cowherd/notify.h"
+#include "guarantees.h"
 #include <stdio.h>
 
 #define STATUS_USEC UINT64_C(1000000) /* between two STATUS lines */
@@ -27,11 +28,12 @@ static bool may_be_ready(const struct manager *manager)
 
 static void tell_status(struct manager *manager)
 {
-    char text[STATUS_MAX];
+    char text[NOTIFY_STATUS_MAX];
     const char *error = manager->config_error[0] ? manager->config_error : NULL;
     if (!may_tell_status(manager))
         return;
     announce_status(&manager->herd, manager->errands.n_items, error, text);
+    guarantees_status(manager, text, sizeof(text));
     if (manager->missing_told)
         snprintf(text, sizeof(text), "waiting for device-mapper, which this kernel has not loaded");
     if (manager->ready)

@@ -22,6 +22,7 @@ static struct herd_view view_of(struct manager *manager)
     return (struct herd_view){
         .policies = manager->configuration.policies,
         .n_policies = manager->configuration.n_policies,
+        .slept_usec = boottime_slept_usec(),
         .is_ours = is_ours,
         .tell = react_to_finding,
         .user = manager,
@@ -55,6 +56,7 @@ int looks_complete(struct manager *manager)
 {
     struct observation seen = {0};
     struct herd_view view = view_of(manager);
+    uint64_t asked_usec = boottime_now_usec(); /* what is asked for last is no newer than what is first */
     int r = kernel_observe(&seen);
     manager->looked = r >= 0;
     manager->look_usec = next_look_usec(manager);
@@ -69,7 +71,7 @@ int looks_complete(struct manager *manager)
     observation_done(&manager->seen);
     manager->seen = seen;
     look_for_recalled(manager);
-    r = herd_look(&manager->herd, &manager->seen, boottime_now_usec(), &view);
+    r = herd_look(&manager->herd, &manager->seen, asked_usec, &view);
     reactions_adopt_merges(manager);
     consider_errands(manager, true);
     return r;
@@ -82,6 +84,7 @@ static uint64_t interval_usec(const struct manager *manager, const struct member
         .longest_usec = configuration->longest_poll_usec,
         .shortest_usec = configuration->shortest_poll_usec,
         .assumed_bytes_per_second = configuration->assumed_bytes_per_second,
+        .late_usec = lateness_usec(&manager->lateness, boottime_now_usec()),
     };
     int rung = -1;
     if (brakes_watch(&manager->brakes, member))
@@ -96,7 +99,7 @@ static uint64_t interval_usec(const struct manager *manager, const struct member
         .peak_bytes_per_second = member->sample.peak_bytes_per_second,
     };
     const struct action *action = rung >= 0 ? rung_changing_action(&member->policy->rungs[rung]) : NULL;
-    subject.action_usec = action ? errands_took_usec(&manager->errands, action->kind, member->uuid) : 0;
+    subject.action_usec = action ? errands_took_usec(&manager->errands, action->kind, member) : 0;
     return pacing_interval_usec(&bounds, &subject);
 }
 
@@ -133,7 +136,7 @@ static bool look_at_member(struct manager *manager, struct member *member)
     if (r == -ESTALE || r == -ENXIO)
         return true;
     if (r == 0)
-        herd_sample(&manager->herd, observation_find(&manager->seen, number), boottime_now_usec(), &view,
+        herd_sample(&manager->herd, observation_find(&manager->seen, number), member->asked_usec, &view,
                     &stale);
     else
         journal_message(manager->journal, LOG_WARNING, "Cannot read the status of %s: %s", member->name,
@@ -190,9 +193,18 @@ static bool look_at_due_errands(struct manager *manager)
     return stale;
 }
 
+/* Behind the last of those who were due: the others were late by less. */
+static void measure_lateness(struct manager *manager)
+{
+    if (manager->due_usec)
+        lateness_take(&manager->lateness, manager->due_usec, boottime_now_usec(),
+                      boottime_slept_usec() - manager->due_slept_usec);
+}
+
 void looks_due(struct manager *manager)
 {
     bool stale = look_at_due_members(manager);
+    measure_lateness(manager);
     hurry_errands(manager);
     stale = look_at_due_errands(manager) || stale;
     if (stale || boottime_now_usec() >= manager->look_usec)

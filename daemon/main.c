@@ -1,3 +1,4 @@
+#include "check.h"
 #include "cowherd/configuration.h"
 #include "cowherd/journal.h"
 #include "cowherd/manager.h"
@@ -80,6 +81,8 @@ static int check(const struct config_places *places)
     if (r >= 0)
         r = configuration_check_hooks(&configuration, &messages);
     print_messages(stdout, &messages);
+    if (r >= 0)
+        check_guarantees(&configuration, stdout);
     if (r == -ENOMEM)
         fprintf(stderr, "cowherd: out of memory\n");
     configuration_done(&configuration);

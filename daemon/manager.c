@@ -4,6 +4,7 @@
 #include "cowherd/kernel.h"
 #include "cowherd/notify.h"
 #include "directories.h"
+#include "guarantees.h"
 #include "health.h"
 #include "looks.h"
 #include "manager_state.h"
@@ -41,7 +42,7 @@ static void consider_brakes(struct manager *manager)
         .enabled = configuration->brake && !manager->errands.dry_run,
         .assumed_bytes_per_second = configuration->assumed_bytes_per_second,
         .look_usec = configuration->shortest_poll_usec,
-        .now_usec = boottime_now_usec(),
+        .now_usec = boottime_now_usec() - boottime_slept_usec(),
     };
     brakes_consider(&manager->brakes, &view);
 }
@@ -50,8 +51,11 @@ static void consider_brakes(struct manager *manager)
 static void settle(struct manager *manager)
 {
     consider_brakes(manager);
+    guarantees_consider(manager);
     health_tell(manager);
     uint64_t look = looks_next_usec(manager), word = health_next_usec(manager);
+    manager->due_usec = look;
+    manager->due_slept_usec = boottime_slept_usec();
     sd_event_source_set_time(manager->timer, look < word ? look : word);
     sd_event_source_set_enabled(manager->timer, SD_EVENT_ONESHOT);
 }
@@ -254,6 +258,7 @@ static void recall(struct manager *manager)
                         strerror(-r));
     if (!manager->options->dry_run)
         brakes_recall(&manager->brakes);
+    action_memory_recall(&manager->errands.memory);
     manager->recall = (struct recall){.errands = &manager->errands, .boot_id = manager->boot_id};
     recall_read(&manager->recall, boottime_now_usec());
     errands_review(&manager->errands, reactions_review_intent, manager);
@@ -273,6 +278,9 @@ static int set_up(struct manager *manager)
         .journal = manager->journal,
         .state_directory = directory_state(),
         .dry_run = manager->options->dry_run || manager->configuration.dry_run,
+        .memory = {.event = manager->event,
+                   .journal = manager->journal,
+                   .state_directory = manager->options->dry_run ? NULL : directory_state()},
         .stalled = react_to_stalled,
         .ended = on_errand_ended,
         .user = manager,

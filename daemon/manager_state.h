@@ -3,6 +3,7 @@
  * manager.c     sources in: dm events, one timer, signals, children that have ended
  * looks.c       when who is looked at, and how
  * reactions.c   what a finding leads to: words, hooks, errands
+ * guarantees.c  whether each snapshot's guarantee holds
  * health.c      what the service manager hears
  */
 #pragma once
@@ -14,6 +15,7 @@
 #include "cowherd/herd.h"
 #include "cowherd/hooks.h"
 #include "cowherd/intent_file.h"
+#include "cowherd/lateness.h"
 #include "cowherd/manager.h"
 #include "cowherd/recall.h"
 #include <systemd/sd-event.h>
@@ -36,6 +38,11 @@ struct manager {
     struct brakes brakes;
     struct dmeventd_questions dmeventd;
     uint64_t look_usec; /* the next complete look */
+    struct lateness lateness;
+    uint64_t due_usec;       /* when the timer was set for a look */
+    uint64_t due_slept_usec; /* and how long the machine had slept until then */
+    bool can_hold;           /* control groups are there for the brake */
+    uint64_t can_hold_usec;  /* to be asked again */
     uint64_t watchdog_usec;
     uint64_t keep_alive_usec; /* the next word to the watchdog */
     bool looked;              /* the last complete look succeeded */

@@ -3,6 +3,7 @@
 #include "cowherd/announce.h"
 #include "cowherd/decision.h"
 #include "cowherd/journal.h"
+#include "guarantees.h"
 #include <string.h>
 #include <syslog.h>
 
@@ -144,12 +145,20 @@ void react_to_known_lost(const struct member *member, const char *reason, void *
         carry_out(manager, member, policy, next);
 }
 
+static void tell_found(struct manager *manager, struct member *member)
+{
+    char guarantee[GUARANTEE_TEXT_MAX];
+    announce_found(manager->journal, member, guarantees_found(manager, member, guarantee));
+    action_memory_see(&manager->errands.memory,
+                      (struct action_subject){.name = member->name, .uuid = member->uuid});
+}
+
 void react_to_finding(const struct finding *finding, void *user)
 {
     struct manager *manager = user;
     switch (finding->kind) {
     case FINDING_FOUND:
-        announce_found(manager->journal, finding->member);
+        tell_found(manager, finding->member);
         ask_for_dmeventd(manager, finding->member);
         break;
     case FINDING_RENAMED:

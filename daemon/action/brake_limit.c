@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -356,6 +357,20 @@ int brake_limit_set(const struct brake_limit *limit, struct brake_limit_result *
     if (r == 0 && ret_result)
         *ret_result = job.result;
     return r;
+}
+
+bool brake_limit_is_possible(void)
+{
+    char path[NAME_MAX + sizeof("/io.max")];
+    bool found = false;
+    _cleanup_dir_ DIR *entries = opendir(GROUPS);
+    for (struct dirent *entry; entries && !found && (entry = readdir(entries));) {
+        if (entry->d_type != DT_DIR || entry->d_name[0] == '.' || strcmp(entry->d_name, OWN_SLICE) == 0)
+            continue;
+        snprintf(path, sizeof(path), "%s/io.max", entry->d_name);
+        found = faccessat(dirfd(entries), path, W_OK, 0) == 0;
+    }
+    return found;
 }
 
 void brake_limit_run(const void *argument, int result_fd)

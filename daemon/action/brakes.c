@@ -42,16 +42,18 @@ struct limit {
     uint64_t next_usec; /* to be tried or refreshed no sooner */
     struct brake_rate asked;
     bool busy; /* a child is at it */
+    uint64_t start_usec;
     struct child child;
     sd_event_source *exit_source;
     sd_event_source *deadline_source;
     struct brakes *brakes;
 };
 
+/* An action has its time, and those who are held have theirs, while the machine is awake. */
 static uint64_t now_usec_of(sd_event *event)
 {
     uint64_t now = 0;
-    sd_event_now(event, CLOCK_BOOTTIME, &now);
+    sd_event_now(event, CLOCK_MONOTONIC, &now);
     return now;
 }
 
@@ -133,6 +135,18 @@ static void forget_child(struct limit *limit)
 
 static void drive(struct limit *limit, uint64_t now_usec);
 
+static void learn_engaging(const struct limit *limit, const struct brake_limit_result *result,
+                           uint64_t now_usec)
+{
+    struct brakes *brakes = limit->brakes;
+    uint64_t took_usec = now_usec - limit->start_usec;
+    if (is_free(limit->asked) || result->error == -ESTALE)
+        return;
+    brakes->is_failing = result->error < 0 || result->by_throttle;
+    if (!brakes->is_failing && is_free(limit->set) && took_usec > brakes->engage_usec)
+        brakes->engage_usec = took_usec;
+}
+
 static void conclude(struct limit *limit, const struct brake_limit_result *result, uint64_t now_usec)
 {
     if (result->error == 0 || result->error == -ESTALE) { /* stale: its limits have gone with the device */
@@ -163,6 +177,7 @@ static int on_exit_child(sd_event_source *source, const siginfo_t *info, void *u
     if (child_take_result(&limit->child, &result, sizeof(result)) < 0)
         result = (struct brake_limit_result){.error = -EPIPE};
     forget_child(limit);
+    learn_engaging(limit, &result, now_usec_of(limit->brakes->event));
     conclude(limit, &result, now_usec_of(limit->brakes->event));
     return 0;
 }
@@ -208,6 +223,7 @@ static void start(struct limit *limit, uint64_t now_usec)
 {
     struct brake_limit order = order_of(limit, limit->wanted);
     limit->asked = limit->wanted;
+    limit->start_usec = now_usec;
     int r = child_start(brake_limit_run, &order, &limit->child);
     if (r >= 0) {
         limit->busy = true;
@@ -380,7 +396,7 @@ static void consider_errand(struct brakes *brakes, const struct errand *errand,
     hold->intent = *intent;
     hold->sample = member->sample;
     take_device(hold, member);
-    uint64_t took_usec = errands_took_usec(view->errands, intent->action, member->uuid);
+    uint64_t took_usec = errands_took_usec(view->errands, intent->action, member);
     hold->is_measured = took_usec > 0;
     hold->expected_usec = brake_expected_usec(took_usec, dm_uuid_is_lvm(member->uuid), view->look_usec);
     hold->in_flight = is_in_time(hold, errand, view->now_usec);

@@ -16,6 +16,14 @@ static uint64_t now_usec_of(sd_event *event)
     return now;
 }
 
+/* It stands still while the machine is suspended, and so does what is measured. */
+static uint64_t awake_usec_of(sd_event *event)
+{
+    uint64_t now = 0;
+    sd_event_now(event, CLOCK_MONOTONIC, &now);
+    return now;
+}
+
 static struct subject subject_of(const struct errand *errand)
 {
     struct subject subject = subject_of_intent(&errand->pursuit.intent);
@@ -108,14 +116,30 @@ static void fill_killed(const struct errand *errand, struct action_result *resul
              errand->overdue ? "it took too long and was stopped" : "the child that did it was killed");
 }
 
-/* What pacing must allow for: the first stretch, until the merge runs or the snapshot is dropped. */
-static void learn_duration(const struct errand *errand, uint64_t now_usec)
+/* Whether nothing fills the store any more, or it is longer: what the child does after that is not waited for. */
+static bool has_stopped_filling(const struct errand *errand, const struct observation *seen)
 {
     const struct intent *intent = &errand->pursuit.intent;
-    uint64_t *took_usec = &errand->errands->took_usec[dm_uuid_is_lvm(intent->uuid)][intent->action];
-    if (errand->pursuit.started && !errand->goes_on && errand->stretches == 1 &&
-        now_usec - errand->pursuit.start_usec > *took_usec)
-        *took_usec = now_usec - errand->pursuit.start_usec;
+    const struct dm_device *device = observation_find(seen, intent->device);
+    const struct target *target = device ? dm_device_only_target(device) : NULL;
+    if (device && device->error)
+        return false;
+    if (intent->action == ACTION_EXTEND)
+        return target && target->status.total_sectors >= intent->grow_to_sectors;
+    return !device || device->disk_sequence != intent->disk_sequence ||
+           (target && target->kind != TARGET_SNAPSHOT);
+}
+
+/* What pacing must allow for: the first stretch, until the merge runs or the snapshot is dropped. */
+static void learn_duration(const struct errand *errand)
+{
+    const struct intent *intent = &errand->pursuit.intent;
+    struct action_subject subject = {.name = intent->name, .uuid = intent->uuid};
+    uint64_t stopped_usec = errand->stopped_usec ? errand->stopped_usec
+                                                 : awake_usec_of(errand->errands->event);
+    if (errand->pursuit.started && !errand->goes_on && errand->stretches == 1)
+        action_memory_learn(&errand->errands->memory, intent->action, subject,
+                            stopped_usec - errand->since_usec);
 }
 
 static int on_exit_child(sd_event_source *source, const siginfo_t *info, void *user)
@@ -132,7 +156,7 @@ static int on_exit_child(sd_event_source *source, const siginfo_t *info, void *u
     forget_child(errand);
     unsigned tell = pursuit_take_result(&errand->pursuit, &result, now_usec);
     if (!was_killed && (result.begun || tell & TELL_DONE))
-        learn_duration(errand, now_usec);
+        learn_duration(errand);
     announce(errand, told ? tell & TELL_DONE : tell, now_usec);
     errands->ended(errand, errands->user);
     hand_to_successor(errand, now_usec);
@@ -217,6 +241,8 @@ static bool consider(struct errand *errand, const struct observation *seen, uint
 {
     struct plan plan;
     unsigned tell;
+    if (errand->pursuit.phase != PURSUIT_WANTED) /* it had to wait for something else */
+        errand->since_usec = awake_usec_of(errand->errands->event);
     plan_make(&errand->pursuit.intent, seen, &plan);
     if (errand->has_successor && !plan.begun) { /* before the same is tried again */
         errand->pursuit.begun = false;
@@ -240,6 +266,8 @@ void errands_consider(struct errands *errands, const struct observation *seen, b
 {
     for (size_t i = 0; i < errands->n_items;) {
         struct errand *errand = errands->items[i];
+        if (complete && errand->acting && !errand->stopped_usec && has_stopped_filling(errand, seen))
+            errand->stopped_usec = awake_usec_of(errands->event);
         bool is_due = complete || errand->pursuit.next_usec <= now_usec;
         if (!errand->acting && is_due && consider(errand, seen, now_usec))
             remove_errand(errands, errand);
@@ -301,6 +329,8 @@ int errands_begin(struct errands *errands, const struct intent *intent, const st
     else if (add_errand(errands, &errand) < 0)
         return -ENOMEM;
     take_sample(errand, sample);
+    errand->since_usec = awake_usec_of(errands->event);
+    errand->stopped_usec = 0;
     errand->goes_on = goes_on;
     pursuit_begin(&errand->pursuit, intent, recorded, now_usec);
     return 0;
@@ -357,9 +387,11 @@ bool errands_settled(const struct errands *errands)
     return true;
 }
 
-uint64_t errands_took_usec(const struct errands *errands, enum action_kind action, const char *uuid)
+uint64_t errands_took_usec(const struct errands *errands, enum action_kind action,
+                           const struct member *member)
 {
-    return errands->took_usec[dm_uuid_is_lvm(uuid)][action];
+    struct action_subject subject = {.name = member->name, .uuid = member->uuid};
+    return action_times_usec(&errands->memory.times, action, subject);
 }
 
 size_t errands_acting(const struct errands *errands)
@@ -390,4 +422,5 @@ void errands_done(struct errands *errands)
     free(errands->items);
     errands->items = NULL;
     errands->n_items = 0;
+    action_memory_done(&errands->memory);
 }

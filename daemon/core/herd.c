@@ -95,7 +95,7 @@ static void read_role(struct member *member, const struct look *look)
         member->role = user ? ROLE_BACKUP : ROLE_LIVE;
 }
 
-static void measure(struct member *member, uint64_t now_usec)
+static void measure(struct member *member, uint64_t now_usec, uint64_t slept_usec)
 {
     const struct snapshot_status *status = &member->target.status;
     struct exception_store store = {
@@ -104,7 +104,7 @@ static void measure(struct member *member, uint64_t now_usec)
         .persistent = member->target.store_type != STORE_TRANSIENT,
     };
     uint64_t bytes_left = exception_store_bytes_left(&store, status->used_sectors);
-    fill_rate_update(&member->rate, now_usec, status->used_sectors * SECTOR_BYTES);
+    fill_rate_update(&member->rate, now_usec - slept_usec, status->used_sectors * SECTOR_BYTES);
     member->sample = (struct sample){
         .taken_usec = now_usec,
         .used_sectors = status->used_sectors,
@@ -118,12 +118,13 @@ static void measure(struct member *member, uint64_t now_usec)
     member->has_sample = true;
 }
 
-static void take_status(struct member *member, const struct target *target, uint64_t now_usec)
+static void take_status(struct member *member, const struct target *target, uint64_t now_usec,
+                        const struct herd_view *view)
 {
     member->target = *target;
     member->asked_usec = now_usec;
     if (target->status.state == SNAPSHOT_VALID)
-        measure(member, now_usec);
+        measure(member, now_usec, view->slept_usec);
 }
 
 static void judge_valid(struct member *member, const struct herd_view *view)
@@ -241,8 +242,8 @@ static int look_at(struct herd *herd, const struct dm_device *device, const stru
     bool is_renamed = update_name(member, device, view);
     member->alone = device->active.n_targets == 1;
     read_role(member, look);
-    take_status(member, target,
-                look->now_usec); /* before the word, so that found is said with the first figures */
+    take_status(member, target, look->now_usec,
+                view); /* before the word: found is said with the first figures */
     if (is_new)
         tell(view, FINDING_FOUND, member, 0);
     else if (is_renamed)
@@ -293,7 +294,7 @@ void herd_sample(struct herd *herd, const struct dm_device *device, uint64_t now
             const struct target *target = &device->active.targets[j];
             if (!target_is_snapshot(target) || !is_same(member, device, target))
                 continue;
-            take_status(member, target, now_usec);
+            take_status(member, target, now_usec, view);
             judge(member, view);
             fitting++;
         }

@@ -39,6 +39,8 @@ uint64_t pacing_interval_usec(const struct pacing_bounds *bounds, const struct p
     uint64_t half_usec = time_rung_usec(subject, fastest);
     if (half_usec < interval_usec)
         interval_usec = half_usec;
+    if (interval_usec != NEVER_USEC)
+        interval_usec -= bounds->late_usec < interval_usec ? bounds->late_usec : interval_usec;
     if (interval_usec < bounds->shortest_usec)
         interval_usec = bounds->shortest_usec;
     /* Last, so that it wins over a shortest poll that exceeds it: a look too many harms less than one too

@@ -96,16 +96,16 @@ static bool is_guarded(const struct member *member)
     return false;
 }
 
-void announce_found(struct journal *journal, const struct member *member)
+void announce_found(struct journal *journal, const struct member *member, const char *guarantee)
 {
     char name[EVENT_NAME_MAX], fullness[FULLNESS_MAX], size[EVENT_TEXT_MAX];
     struct subject subject = subject_of_member(member);
     struct event event = {.kind = EVENT_FOUND, .priority = LOG_INFO};
-    say(journal, &event, &subject, "Watching %s, a %s snapshot with a store of %s: %s.%s%s",
+    say(journal, &event, &subject, "Watching %s, a %s snapshot with a store of %s: %s.%s%s Guarantee: %s.",
         event_text_name(member->name, name), role_name(member->role),
         event_text_bytes(member->sample.total_sectors * UINT64_C(512), size),
         describe_fullness(&subject, fullness), is_guarded(member) ? "" : " No rung guards it.",
-        member->alone ? "" : " Its device has other targets beside it: it is never changed.");
+        member->alone ? "" : " Its device has other targets beside it: it is never changed.", guarantee);
 }
 
 void announce_renamed(struct journal *journal, const struct member *member)

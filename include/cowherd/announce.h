@@ -23,7 +23,8 @@ struct subject {
 struct subject subject_of_member(const struct member *member);
 struct subject subject_of_intent(const struct intent *intent);
 
-void announce_found(struct journal *journal, const struct member *member);
+/* guarantee: "yes: at 256 MiB/s …" */
+void announce_found(struct journal *journal, const struct member *member, const char *guarantee);
 void announce_renamed(struct journal *journal, const struct member *member);
 void announce_role(struct journal *journal, const struct member *member);
 void announce_gone(struct journal *journal, const struct member *member);

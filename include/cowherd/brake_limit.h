@@ -28,6 +28,9 @@ struct brake_limit_result {
 /* Sets the rate, or puts back what was. -ESTALE where the number is another device's by now. */
 int brake_limit_set(const struct brake_limit *limit, struct brake_limit_result *ret_result);
 
+/* Whether there is a control group whose writers could be held. Reads what cannot block. */
+bool brake_limit_is_possible(void);
+
 /* A child_function (child.h): the argument is a struct brake_limit, the result a struct brake_limit_result. */
 void brake_limit_run(const void *limit, int result_fd);
 

@@ -29,6 +29,8 @@ struct brakes {
     sd_event *event;
     struct journal *journal;
     const char *runtime_directory;
+    uint64_t engage_usec; /* the longest that it took to hold writers who were free; 0: not seen */
+    bool is_failing;      /* the last ones could not be held one device at a time */
 };
 
 struct brakes_view {
@@ -37,7 +39,7 @@ struct brakes_view {
     bool enabled; /* brake = yes */
     uint64_t assumed_bytes_per_second;
     uint64_t look_usec; /* how often a member is looked at that is watched */
-    uint64_t now_usec;
+    uint64_t now_usec;  /* CLOCK_MONOTONIC: that of brakes */
 };
 
 /* Puts back what an earlier daemon has left. */

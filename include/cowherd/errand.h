@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "cowherd/action_memory.h"
 #include "cowherd/announce.h"
 #include "cowherd/child.h"
 #include <systemd/sd-event.h>
@@ -21,7 +22,9 @@ struct errand {
     bool has_earlier; /* its intent is of an earlier boot, and recorded as such */
     struct intent earlier;
     bool settled; /* it has come as far as it can for now: the kernel merges, or it has failed or must wait */
-    unsigned stretches; /* children so far */
+    unsigned stretches;    /* children so far */
+    uint64_t since_usec;   /* CLOCK_MONOTONIC: what its action takes counts from here */
+    uint64_t stopped_usec; /* when a look first showed that the filling had stopped; 0: not yet */
     bool acting;
     bool overdue; /* its child was killed for its deadline; that is told already */
     struct child child;
@@ -37,7 +40,7 @@ struct errands {
     struct journal *journal;
     const char *state_directory;
     bool dry_run;
-    uint64_t took_usec[2][ACTION_DROP + 1];                     /* errands_took_usec(); lvm's apart */
+    struct action_memory memory;                                /* what actions took */
     void (*stalled)(const struct subject *subject, void *user); /* `on stalled` is due */
     void (*ended)(const struct errand *errand, void *user);     /* a child has ended: look again */
     void *user;
@@ -69,9 +72,10 @@ bool errands_own(const struct errands *errands, const struct dm_device *device, 
 /* Whether all merges have settled: whoever mounts their devices from now on is not in their way. */
 bool errands_settled(const struct errands *errands);
 
-/* The longest time seen from an action's start to where it stopped the filling, of snapshots of this one's kind (lvm's
- * or not); 0: not seen. */
-uint64_t errands_took_usec(const struct errands *errands, enum action_kind action, const char *uuid);
+/* What an action of this snapshot is to be reckoned with, from the look that crosses its rung to where it stops the filling;
+ * 0: not seen (action_times.h). */
+uint64_t errands_took_usec(const struct errands *errands, enum action_kind action,
+                           const struct member *member);
 
 /* How many have a child at work. */
 size_t errands_acting(const struct errands *errands);

@@ -1,7 +1,8 @@
 /* How fast a store fills: a smoothed rate to tell people and to judge "TIME left", and the peak for pacing.
  *
- * Time is an argument: microseconds of CLOCK_BOOTTIME (it goes on while the machine sleeps). All rates are
- * bytes per second of the store, metadata included.
+ * Time is an argument: microseconds of a clock that stands still while the machine sleeps (CLOCK_MONOTONIC), for then
+ * nothing is written: an hour asleep would look like peace. All rates are bytes per second of the store, metadata
+ * included.
  */
 #pragma once
 

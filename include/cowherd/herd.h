@@ -14,6 +14,15 @@
 #include "cowherd/observation.h"
 #include "cowherd/policy.h"
 
+/* What is known and said of its guarantee, by whoever judges it (guarantee.h). */
+struct member_guarantee {
+    uint64_t judged_usec; /* after the look of that time */
+    bool is_known;
+    bool holds;
+    bool told;             /* the last word was yes */
+    uint64_t changed_usec; /* since when it is another; 0: it is not */
+};
+
 struct member {
     char name[DM_NAME_BYTES];
     char uuid[DM_UUID_BYTES];
@@ -35,6 +44,7 @@ struct member {
     struct sample sample; /* of the last look at which it was valid */
     uint64_t asked_usec;  /* CLOCK_BOOTTIME when its status was last asked for, with or without an answer */
     bool lost_told;
+    struct member_guarantee guarantee;
     bool seen; /* during a look */
 };
 
@@ -64,6 +74,8 @@ typedef void (*finding_function)(const struct finding *finding, void *user);
 struct herd_view {
     const struct policy *policies;
     size_t n_policies;
+    uint64_t
+        slept_usec; /* of the time now, how long the machine has slept: CLOCK_BOOTTIME less CLOCK_MONOTONIC */
     /* Devices that an action of ours has made a snapshot-merge are its business, not another snapshot:
      * whether a target is such a one. */
     bool (*is_ours)(const struct dm_device *device, const struct target *target, void *user);

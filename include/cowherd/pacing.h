@@ -1,9 +1,13 @@
 /* Pacing: when a snapshot must be looked at again so that no rung is crossed unseen.
  *
  * The next look comes no later than the store could reach the next rung, at the faster of the measured peak
- * and the assumed rate, less the time that the rung's action has been seen to take; within the two poll
- * bounds. A rung of "TIME left" has no height: for it, looks come at half the time in which the store could
- * be full. With nothing armed the longest poll is the interval; it also wins over a shortest that exceeds it.
+ * and the assumed rate, less the time that the rung's action has been seen to take and less the time that looks have
+ * come late of late; within the two poll bounds. A rung of "TIME left" has no height: for it, looks come at half the
+ * time in which the store could be full. With nothing armed the longest poll is the interval; it also wins over a
+ * shortest that exceeds it.
+ *
+ * So whatever a writer does within that rate, a look that finds a rung crossed finds it overshot by no more than what
+ * fills in the shortest poll and the lateness.
  */
 #pragma once
 
@@ -14,6 +18,7 @@ struct pacing_bounds {
     uint64_t longest_usec;
     uint64_t shortest_usec;
     uint64_t assumed_bytes_per_second;
+    uint64_t late_usec; /* that looks come later than they are due (lateness.h) */
 };
 
 struct pacing_subject {

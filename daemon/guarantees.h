@@ -1,0 +1,30 @@
+/* Guarantees: the guarantee of every snapshot (cowherd/guarantee.h), kept and told.
+ *
+ * Each member is judged anew after each look at it. What is told: the STATUS line says of the worst snapshot why it has
+ * none; the sentence with which a snapshot is found ends with its guarantee, by time alone; a change is a line in the
+ * journal once it has lasted.
+ */
+#pragma once
+
+#include "cowherd/guarantee.h"
+#include "manager_state.h"
+
+/* A change is told when two looks so far apart have seen it. */
+#define GUARANTEES_LASTING_USEC UINT64_C(1000000)
+
+/* The bounds that are in force. */
+struct guarantee_bounds guarantees_bounds(const struct manager *manager);
+
+/* The guarantee of one member at this moment. */
+void guarantees_judge(const struct manager *manager, const struct member *member,
+                      struct guarantee *ret_guarantee);
+
+/* After every look. */
+void guarantees_consider(struct manager *manager);
+
+/* What the found entry ends with: "yes: at 256 MiB/s …"; the member is taken to have been told. */
+const char *guarantees_found(const struct manager *manager, struct member *member,
+                             char text[static GUARANTEE_TEXT_MAX]);
+
+/* Appends "; guarantee: no (NAME: why)" or "; guarantee: yes" to the STATUS line. */
+void guarantees_status(const struct manager *manager, char *text, size_t size);
