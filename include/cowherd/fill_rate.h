@@ -15,8 +15,9 @@
  * over a shorter window every write-back looks like a flood and every pause between two like peace. */
 #define FILL_RATE_WINDOW_USEC UINT64_C(5000000)
 
-/* Over less than this one chunk of 4 KiB alone would make a rate of megabytes a second. */
-#define FILL_RATE_INTERVAL_MIN_USEC UINT64_C(1000)
+/* The default of shortest-poll. One request of 1 MiB takes all its chunks at once: over a millisecond, as looks may follow
+ * each other when a counter wakes, that alone would be a peak of 1 GiB/s. */
+#define FILL_RATE_INTERVAL_MIN_USEC UINT64_C(50000)
 
 struct fill_rate {
     bool started;

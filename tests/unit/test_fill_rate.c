@@ -95,11 +95,11 @@ static void test_short_intervals_are_joined(void **state)
     struct fill_rate rate = {0};
     fill_rate_update(&rate, 0, 0);
     fill_rate_update(&rate, 500, 4096);
-    fill_rate_update(&rate, 999, 8192);
+    fill_rate_update(&rate, FILL_RATE_INTERVAL_MIN_USEC - 1, 8192);
     assert_int_equal(fill_rate_peak_bytes_per_second(&rate), 0);
     assert_int_equal(fill_rate_bytes_per_second(&rate), 0);
-    fill_rate_update(&rate, 1000, 8192);
-    assert_int_equal(fill_rate_peak_bytes_per_second(&rate), 8192000);
+    fill_rate_update(&rate, FILL_RATE_INTERVAL_MIN_USEC, 8192);
+    assert_int_equal(fill_rate_peak_bytes_per_second(&rate), 163840);
 }
 
 static void test_extremes(void **state)
@@ -107,7 +107,7 @@ static void test_extremes(void **state)
     (void)state;
     struct fill_rate rate = {0};
     fill_rate_update(&rate, 0, 0);
-    fill_rate_update(&rate, 1000, UINT64_MAX);
+    fill_rate_update(&rate, FILL_RATE_INTERVAL_MIN_USEC, UINT64_MAX);
     assert_true(fill_rate_peak_bytes_per_second(&rate) == UINT64_MAX);
     fill_rate_update(&rate, UINT64_MAX, UINT64_MAX);
     fill_rate_update(&rate, UINT64_MAX, 0);
