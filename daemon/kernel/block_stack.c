@@ -87,16 +87,26 @@ int block_stack_holders(dev_t device, struct block_list *ret_holders)
 }
 
 /* The disk of a partition: its directory lies in the disk's. */
-static int add_disk(dev_t device, struct block_list *list)
+int block_stack_disk(dev_t device, dev_t *ret_disk)
 {
     char path[PATH_MAX];
-    dev_t number;
+    int r = check_exists(device);
+    if (r < 0)
+        return r;
     format_path(device, "partition", path);
-    if (access(path, F_OK) < 0)
+    if (access(path, F_OK) < 0) {
+        *ret_disk = device;
         return 0;
+    }
     format_path(device, "../dev", path);
-    int r = read_device_number(path, &number);
-    return r < 0 ? r : add(list, number);
+    return read_device_number(path, ret_disk);
+}
+
+static int add_disk(dev_t device, struct block_list *list)
+{
+    dev_t disk;
+    int r = block_stack_disk(device, &disk);
+    return r < 0 ? r : add(list, disk);
 }
 
 /* The device with a loop device's file. A file that is not to be found adds nothing: it cannot lie on one of the

@@ -23,3 +23,6 @@ int block_stack_holders(dev_t device, struct block_list *ret_holders);
 int block_stack_below(dev_t device, struct block_list *ret_below);
 
 int block_stack_has_partitions(dev_t device, bool *ret_has);
+
+/* The whole disk of a partition; any other device itself. */
+int block_stack_disk(dev_t device, dev_t *ret_disk);
