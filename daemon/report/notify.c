@@ -131,6 +131,14 @@ int notify_watchdog(void)
     return send_state("WATCHDOG=1");
 }
 
+int notify_watchdog_period(uint64_t usec)
+{
+    char state[64];
+
+    snprintf(state, sizeof state, "WATCHDOG_USEC=%" PRIu64, usec);
+    return send_state(state);
+}
+
 uint64_t notify_watchdog_usec(void)
 {
     uint64_t usec;

@@ -27,6 +27,9 @@ int notify_stopping(void);
 /* WATCHDOG=1. Call it only from a loop that has looked at every snapshot in time. */
 int notify_watchdog(void);
 
+/* WATCHDOG_USEC=: from now on the manager expects a keep-alive within that time. */
+int notify_watchdog_period(uint64_t usec);
+
 /* Microseconds in which the manager expects a keep-alive (send them twice as often), or 0 where it expects
  * none. */
 uint64_t notify_watchdog_usec(void);

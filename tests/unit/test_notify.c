@@ -83,6 +83,8 @@ static void test_exact_bytes(void **state)
     assert_received("STATUS=3 snapshots");
     assert_int_equal(notify_watchdog(), 0);
     assert_received("WATCHDOG=1");
+    assert_int_equal(notify_watchdog_period(90000000), 0);
+    assert_received("WATCHDOG_USEC=90000000");
     assert_int_equal(notify_stopping(), 0);
     assert_received("STOPPING=1");
     assert_silence();
