@@ -42,12 +42,28 @@ static void tell_status(struct manager *manager)
         manager->ready = notify_ready(text) >= 0; /* else again at the next look */
 }
 
+/* Where nobody needs a look before the next heartbeat, the watchdog may hear of it no sooner: it is asked to wait for so
+ * much longer. */
+static void set_watchdog(struct manager *manager)
+{
+    bool calm = manager->looked && !manager->blind && !manager->stopping && manager->errands.n_items == 0 &&
+                waking_is_calm(&manager->herd, HEARTBEAT_USEC);
+    if (!manager->watchdog_usec || calm == manager->watchdog_is_long ||
+        notify_watchdog_period(manager->watchdog_usec + (calm ? HEARTBEAT_USEC : 0)) < 0)
+        return;
+    manager->watchdog_is_long = calm;
+    manager->keep_alive_usec = 0;
+}
+
 /* The watchdog hears only of a loop that has just looked at everybody who was due. */
 static void keep_alive(struct manager *manager)
 {
-    if (!manager->watchdog_usec || boottime_now_usec() < manager->keep_alive_usec)
+    uint64_t interval = manager->watchdog_is_long ? HEARTBEAT_USEC : manager->watchdog_usec / 3;
+    uint64_t now = boottime_now_usec();
+    /* A little too soon is no harm, and one wake-up less: the heartbeat's look has its own time. */
+    if (!manager->watchdog_usec || now + interval / 16 < manager->keep_alive_usec)
         return;
-    manager->keep_alive_usec = boottime_now_usec() + manager->watchdog_usec / 3;
+    manager->keep_alive_usec = now + interval;
     if (manager->looked || manager->missing_told)
         notify_watchdog();
 }
@@ -55,6 +71,7 @@ static void keep_alive(struct manager *manager)
 void health_tell(struct manager *manager)
 {
     tell_status(manager);
+    set_watchdog(manager);
     keep_alive(manager);
 }
 

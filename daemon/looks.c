@@ -8,8 +8,7 @@
 #include <string.h>
 #include <syslog.h>
 
-#define BLIND_POLL_USEC  UINT64_C(500000)   /* no dm events before driver 4.38: listed twice a second */
-#define SAFETY_LOOK_USEC UINT64_C(60000000) /* a complete look even if no event ever comes */
+#define BLIND_POLL_USEC UINT64_C(500000) /* no dm events before driver 4.38: listed twice a second */
 
 static bool is_ours(const struct dm_device *device, const struct target *target, void *user)
 {
@@ -48,7 +47,7 @@ static void look_for_recalled(struct manager *manager)
 static uint64_t next_look_usec(const struct manager *manager)
 {
     uint64_t due = recall_next_usec(&manager->recall), now = boottime_now_usec();
-    uint64_t next = now + (manager->blind ? BLIND_POLL_USEC : SAFETY_LOOK_USEC);
+    uint64_t next = now + (manager->blind ? BLIND_POLL_USEC : HEARTBEAT_USEC);
     return due > now && due < next ? due : next;
 }
 
@@ -105,7 +104,7 @@ static uint64_t interval_usec(const struct manager *manager, const struct member
 
 static uint64_t due_usec(const struct manager *manager, const struct member *member)
 {
-    return member->asked_usec + interval_usec(manager, member);
+    return waking_due_usec(member, interval_usec(manager, member), brakes_watch(&manager->brakes, member));
 }
 
 /* Takes a fresh sample of a device into what was seen. 0; -ESTALE or -ENXIO: a complete look is due. */

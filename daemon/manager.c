@@ -47,11 +47,23 @@ static void consider_brakes(struct manager *manager)
     brakes_consider(&manager->brakes, &view);
 }
 
+static void consider_waking(struct manager *manager)
+{
+    struct waking_view view = {
+        .herd = &manager->herd,
+        .longest_usec = manager->configuration.longest_poll_usec,
+        .heartbeat_usec = HEARTBEAT_USEC,
+        .now_usec = boottime_now_usec(),
+    };
+    waking_consider(&manager->waking, &view);
+}
+
 /* After every look: what people and the service manager hear, and when to look again. */
 static void settle(struct manager *manager)
 {
     consider_brakes(manager);
     guarantees_consider(manager);
+    consider_waking(manager);
     health_tell(manager);
     uint64_t look = looks_next_usec(manager), word = health_next_usec(manager);
     manager->due_usec = look;
@@ -116,6 +128,13 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *user)
         looks_due(manager);
     settle(manager);
     return 0;
+}
+
+static void on_counters(void *user)
+{
+    struct manager *manager = user;
+    looks_due(manager);
+    settle(manager);
 }
 
 /* An extension may have made less room than was filled meanwhile: then its rung is crossed again, and it goes on. */
@@ -298,6 +317,8 @@ static int set_up(struct manager *manager)
         .event = manager->event, .journal = manager->journal, .runtime_directory = directory_runtime()};
     manager->dmeventd = (struct dmeventd_questions){
         .event = manager->event, .tell = react_to_dmeventd, .user = manager};
+    manager->waking = (struct waking){
+        .event = manager->event, .journal = manager->journal, .woken = on_counters, .user = manager};
     manager->watchdog_usec = notify_watchdog_usec();
     library_journal = manager->journal;
     kernel_open(log_library);
@@ -313,6 +334,7 @@ static void tear_down(struct manager *manager)
     recall_done(&manager->recall);
     dmeventd_done(&manager->dmeventd);
     errands_done(&manager->errands);
+    waking_done(&manager->waking);
     herd_done(&manager->herd);
     observation_done(&manager->seen);
     configuration_done(&manager->configuration);

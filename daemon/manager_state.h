@@ -4,6 +4,7 @@
  * looks.c       when who is looked at, and how
  * reactions.c   what a finding leads to: words, hooks, errands
  * guarantees.c  whether each snapshot's guarantee holds
+ * waking.c      who is looked at when its store was written to, instead of after a time
  * health.c      what the service manager hears
  */
 #pragma once
@@ -18,7 +19,10 @@
 #include "cowherd/lateness.h"
 #include "cowherd/manager.h"
 #include "cowherd/recall.h"
+#include "waking.h"
 #include <systemd/sd-event.h>
+
+#define HEARTBEAT_USEC UINT64_C(60000000) /* a complete look even if no event ever comes */
 
 struct manager {
     const struct manager_options *options;
@@ -37,6 +41,7 @@ struct manager {
     struct hooks hooks;
     struct brakes brakes;
     struct dmeventd_questions dmeventd;
+    struct waking waking;
     uint64_t look_usec; /* the next complete look */
     struct lateness lateness;
     uint64_t due_usec;       /* when the timer was set for a look */
@@ -44,6 +49,7 @@ struct manager {
     bool can_hold;           /* control groups are there for the brake */
     uint64_t can_hold_usec;  /* to be asked again */
     uint64_t watchdog_usec;
+    bool watchdog_is_long;    /* it waits for a heartbeat more */
     uint64_t keep_alive_usec; /* the next word to the watchdog */
     bool looked;              /* the last complete look succeeded */
     bool ready;

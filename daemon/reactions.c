@@ -170,6 +170,7 @@ void react_to_finding(const struct finding *finding, void *user)
     case FINDING_GONE:
         announce_gone(manager->journal, finding->member);
         dmeventd_forget(&manager->dmeventd, finding->member->uuid);
+        waking_forget(&manager->waking, finding->member);
         break;
     case FINDING_CROSSED:
         on_crossed(manager, finding->member, finding->crossed);

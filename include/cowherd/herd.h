@@ -23,6 +23,8 @@ struct member_guarantee {
     uint64_t changed_usec; /* since when it is another; 0: it is not */
 };
 
+struct waiter;
+
 struct member {
     char name[DM_NAME_BYTES];
     char uuid[DM_UUID_BYTES];
@@ -45,7 +47,8 @@ struct member {
     uint64_t asked_usec;  /* CLOCK_BOOTTIME when its status was last asked for, with or without an answer */
     bool lost_told;
     struct member_guarantee guarantee;
-    bool seen; /* during a look */
+    struct waiter *waiter; /* the loop's, freed by it: how it is woken for this one */
+    bool seen;             /* during a look */
 };
 
 struct herd {

@@ -54,9 +54,10 @@ killed() {
     check "and goes on watching" wait_until 5 status_says 'first (live), 40\.'
 }
 
+# Not counted, for the watchdog is asked to wait a minute longer where all are.
 hung() {
     local pid
-    dropin <<<$'[Service]\nWatchdogSec=3s'
+    dropin <<<$'[Service]\nWatchdogSec=3s\nEnvironment=COWHERD_COUNTING=no'
     systemctl restart cowherd.service
     pid=$(main_pid)
     # Nothing happens for longer than the watchdog's time: it must have been fed all the same.
@@ -138,6 +139,8 @@ dropped_text() { entries _SYSTEMD_UNIT=cowherd.service | jq -r .MESSAGE | grep '
 says_dropped() { [[ -n $(dropped_text) ]]; }
 
 config <<END
+[daemon]
+longest-poll = 1s
 [snapshot *]
 at 50% = alert
 END

@@ -1,0 +1,219 @@
+#!/bin/bash
+# Writes to stores are counted instead of polled for: who stands still is not looked at, a writer at full speed is noticed at
+# its rung, on every kind of store and in both roles; where nothing can be counted the daemon polls.
+# timeout: 400
+# shellcheck source=lib.sh
+. /tests/lib.sh
+
+MIB=2048        # sectors
+HERD=20         # that stand still
+QUIET_SECONDS=5
+OVER=2          # percent points past its rung
+
+main_pid() { systemctl show -P MainPID cowherd.service; }
+wakeups() { awk '/^voluntary_ctxt/ { n += $2 } END { print n }' "/proc/$(main_pid)"/task/*/status; }
+counters() { find "/proc/$(main_pid)/fd" -lname '*perf_event*' | wc -l; }
+counters_are() { [[ $(counters) -eq $1 ]]; }
+watchdog() { systemctl show -P WatchdogUSec cowherd.service; }
+watchdog_is() { [[ $(watchdog) == "$1" ]]; }
+found() { event 30 COWHERD_EVENT=found COWHERD_SNAPSHOT="$1" >/dev/null; }
+
+# ---- those who stand still
+
+# A table of many snapshots, their stores side by side on one disk, made by one command: each of its own takes its time.
+make_herd() {
+    local number text=''
+    for ((number = 0; number < HERD; number++)); do
+        text+="idle$number-store,,,,0 1024 linear /dev/ram7 $((number * 1024));"
+    done
+    dmsetup create --noudevsync --concise "${text%;}"
+    text=''
+    for ((number = 0; number < HERD; number++)); do
+        text+="idle$number,,,,0 65536 snapshot /dev/ram6 /dev/mapper/idle$number-store P 8;"
+    done
+    dmsetup mknodes
+    dmsetup create --noudevsync --concise "${text%;}"
+    udevadm settle --timeout=60
+}
+
+quiet_wakeups() {
+    local before
+    before=$(wakeups)
+    sleep "$QUIET_SECONDS"
+    echo $(($(wakeups) - before))
+}
+
+stand_still() {
+    local counted polled
+    make_herd
+    check "all are counted" wait_until 60 counters_are $(((HERD + 1) * CPUS))
+    check "the watchdog waits for the heartbeat" wait_until 20 watchdog_is '1min 30s'
+    counted=$(quiet_wakeups)
+    dropin <<<$'[Service]\nEnvironment=COWHERD_COUNTING=no'
+    systemctl restart cowherd.service
+    check_eq "not counted: no counters" "$(counters)" 0
+    check_eq "and the watchdog as it was" "$(watchdog)" 30s
+    polled=$(quiet_wakeups)
+    rm -r /run/systemd/system/cowherd.service.d
+    systemctl daemon-reload
+    echo "= wake-ups of $HERD idle snapshots in $QUIET_SECONDS s: $counted counted, $polled polled"
+    check "those who are counted wake nobody" test "$counted" -le 5
+    check "those who are polled do" test "$polled" -ge $((10 * QUIET_SECONDS))
+    dmsetup remove_all --noudevsync
+}
+
+# ---- writers at full speed
+
+# Where the store lies: each puts a device into STORE. A whole RAM disk is 128 MiB, the others are 32: its rung is at 5 % and theirs at 20 %.
+STORE_MIB=32
+on_disk() { STORE=/dev/ram5; }
+on_linear() {
+    dmsetup create w-store --table "0 $((STORE_MIB * MIB)) linear /dev/ram4 0"
+    STORE=/dev/mapper/w-store
+}
+on_loop() {
+    truncate -s "${STORE_MIB}M" /run/store
+    STORE=$(losetup -f --show /run/store)
+}
+on_partition() {
+    truncate -s "$((STORE_MIB + 2))M" /run/store
+    STORE=$(losetup -f --show -P /run/store)p1
+    addpart "${STORE%p1}" 1 $MIB $((STORE_MIB * MIB))
+    wait_until 10 test -b "$STORE"
+}
+
+remove_store() {
+    [[ $STORE != /dev/mapper/* ]] || dmsetup remove --retry w-store
+    [[ $STORE != *p1 ]] || delpart "${STORE%p1}" 1
+    losetup -D
+    rm -f /run/store
+}
+
+# make_live_on NAME, make_backup_on NAME: with $STORE; what fills it is in WRITTEN.
+make_live_on() {
+    dd if=/dev/zero of="$STORE" bs=4096 count=1 oflag=direct status=none
+    dmsetup create "$1" --table "0 $(sectors /dev/ram0) snapshot /dev/ram0 $STORE P 8"
+    WRITTEN=/dev/mapper/$1
+}
+make_backup_on() {
+    make_live_on "$1"
+    dmsetup create "$1-origin" --table "0 $(sectors /dev/ram0) snapshot-origin /dev/ram0"
+    WRITTEN=/dev/mapper/$1-origin
+}
+
+remove_snapshot() {
+    [[ $WRITTEN != *-origin ]] || dmsetup remove --retry "$1-origin"
+    dmsetup remove --retry "$1"
+    remove_store
+}
+
+# noticed WHERE ROLE: past its rung by so much it was seen to be.
+noticed() {
+    local name=$1-$2 rung=20 json over
+    [[ $1 != disk ]] || rung=5
+    mark
+    "on_$1"
+    "make_$2_on" "$name"
+    found "$name"
+    dd if=/dev/zero of="$WRITTEN" bs=1M count=$((STORE_MIB / 4)) oflag=direct conv=notrunc status=none
+    json=$(event 5 COWHERD_EVENT=rung COWHERD_SNAPSHOT="$name")
+    remove_snapshot "$name"
+    over=$(awk -v is="$(field "$json" COWHERD_PERCENT)" -v rung="$rung" 'BEGIN { print is - rung }')
+    overs+="$over $name"$'\n'
+    check "$name: seen $over percent points past its rung" awk -v over="$over" 'BEGIN { exit !(over >= 0) }'
+}
+
+every_store() {
+    local where overs=''
+    for where in disk linear loop partition; do
+        noticed "$where" backup
+        noticed "$where" live
+    done
+    echo "= percent points past its rung, at full speed: $(paste -sd, <<<"${overs%$'\n'}")"
+    # Half of them, for a virtual machine's processor may stand still at any moment.
+    # shellcheck disable=SC2016 # these are awk's
+    check "they are not late" awk -v most="$OVER" '$1 <= most { n++ } END { exit n < NR / 2 }' <<<"${overs%$'\n'}"
+    check "nobody left: no counter is open" wait_until 10 counters_are 0
+}
+
+# ---- writes that fill nothing
+
+# Two chunks below its rung the first write on each processor wakes; writes to chunks that are copied already would all do.
+overwriting() {
+    local before writes
+    mark
+    on_linear
+    make_live_on over
+    found over
+    fill "$WRITTEN" 6
+    write_chunks "$WRITTEN" 8 1536 92 # with the header and metadata 1636 of 1638.4 chunks
+    before=$(wakeups)
+    for _ in {1..3}; do fill "$WRITTEN" 6; done
+    writes=$((3 * 6 * 256)) before=$(($(wakeups) - before))
+    echo "= wake-ups of $writes writes to copied chunks, close below a rung: $before"
+    check "they do not all wake" test "$before" -lt $((writes / 6))
+    write_chunks "$WRITTEN" 8 1628 40
+    check "and the rung is noticed" event 10 COWHERD_EVENT=rung COWHERD_SNAPSHOT=over
+    remove_snapshot over
+}
+
+# ---- processors come and go
+
+# A counter on a processor that was away counts nothing any more.
+processors() {
+    mark
+    on_linear
+    make_live_on cpus
+    found cpus
+    check "counted by $CPUS processors" wait_until 10 counters_are $((2 * CPUS))
+    echo 0 >/sys/devices/system/cpu/cpu1/online
+    check "one goes: its counter is closed" wait_until 10 counters_are $((2 * (CPUS - 1)))
+    echo 1 >/sys/devices/system/cpu/cpu1/online
+    check "it comes back: and is open" wait_until 10 counters_are $((2 * CPUS))
+    # As when the machine is suspended.
+    kill -STOP "$(main_pid)"
+    echo 0 >/sys/devices/system/cpu/cpu1/online
+    echo 1 >/sys/devices/system/cpu/cpu1/online
+    kill -CONT "$(main_pid)"
+    sleep 1
+    taskset -c 1 dd if=/dev/zero of="$WRITTEN" bs=64k count=$((STORE_MIB * 4)) oflag=direct conv=notrunc status=none
+    check "what is written on it is counted" event 5 COWHERD_EVENT=rung COWHERD_SNAPSHOT=cpus
+    remove_snapshot cpus
+}
+
+# ---- where nothing can be counted
+
+said_polled() { entries _SYSTEMD_UNIT=cowherd.service | jq -r .MESSAGE | grep '^Writes to stores are not counted'; }
+
+# polls WHY LINE: with this line in the unit.
+polls() {
+    dropin <<<$'[Service]\n'"$2"
+    mark
+    systemctl restart cowherd.service
+    on_linear
+    make_live_on polled
+    found polled
+    fill "$WRITTEN" 8
+    check "$1: it polls" event 10 COWHERD_EVENT=rung COWHERD_SNAPSHOT=polled
+    check_eq "and says so once" "$(said_polled | wc -l)" 1
+    said_polled
+    remove_snapshot polled
+}
+
+config <<END
+[snapshot *]
+at 20% = alert
+[snapshot disk-*]
+at 5% = alert
+END
+CPUS=$(nproc)
+mark
+start_cowherd
+stand_still
+systemctl restart cowherd.service
+every_store
+overwriting
+processors
+polls "no tracefs" "InaccessiblePaths=-/sys/kernel/tracing -/sys/kernel/debug"
+polls "no perf" "SystemCallFilter=~perf_event_open"
+polls "few descriptors" "LimitNOFILE=258"
