@@ -326,12 +326,14 @@ static int observe_and_plan(struct run *run, struct plan *ret_plan)
     return 0;
 }
 
-/* It may wait until the next boot, where it must be found. No cookie is needed for that. */
+/* It may wait until the next boot, where it must be found. No cookie is needed for that. A merge that runs and may go
+ * unrecorded has not failed for want of a record. */
 static void record_waiting(struct run *run, const struct plan *plan)
 {
     bool waits = plan->verdict == PLAN_DEFER || plan->verdict == PLAN_WAIT;
+    bool runs = plan->verdict == PLAN_WAIT && may_go_unrecorded(&run->intent);
     int r = waits && !run->recorded ? store(run) : 0;
-    if (r < 0)
+    if (r < 0 && !runs)
         fail(run, "recording the intent", r);
 }
 

@@ -49,6 +49,7 @@ enum child_end { CHILD_ENDED, CHILD_HANGS, CHILD_KILLED }; /* killed: the daemon
 static struct machine machine;
 static bool recorded; /* the intent is on disk */
 static struct intent record;
+static bool disk_is_full;         /* nothing can be recorded */
 static bool cookies[COOKIES_MAX]; /* those there are */
 static uint32_t n_cookies;
 static struct fault faults[2];
@@ -308,8 +309,8 @@ int intent_file_store(const char *directory, const struct intent *intent)
 {
     (void)directory;
     int r = enter();
-    if (r < 0)
-        return r;
+    if (r < 0 || disk_is_full)
+        return r < 0 ? r : -ENOSPC;
     recorded = true;
     record = *intent;
     return leave(0);
@@ -514,6 +515,25 @@ static void test_every_pair_while_extending(void **state)
         every_pair(&extensions[i]);
 }
 
+/* It runs, and its end needs no record: nothing has failed. */
+static void test_live_merge_on_a_full_disk(void **state)
+{
+    struct intent intent;
+    struct action_result result;
+    (void)state;
+    scenarios[LIVE_MERGE].prepare(&machine, &intent);
+    recorded = false;
+    n_faults = 2; /* none to come */
+    disk_is_full = true;
+    assert_int_equal(run_child(&intent, &result), CHILD_ENDED);
+    assert_int_equal(result.error, 0);
+    assert_int_equal(result.verdict, PLAN_WAIT);
+    merge(&machine, EXCEPTIONS);
+    assert_int_equal(run_child(&intent, &result), CHILD_ENDED);
+    assert_true(result.ended);
+    disk_is_full = false;
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -532,6 +552,7 @@ int main(void)
         cmocka_unit_test(test_without_a_fault),
         cmocka_unit_test(test_every_pair_of_faults),
         cmocka_unit_test(test_every_pair_while_extending),
+        cmocka_unit_test(test_live_merge_on_a_full_disk),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
