@@ -1,5 +1,4 @@
 #include "model_kernel.h"
-#include "cowherd/exception_store.h"
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,6 +25,9 @@ struct model_device *find_device(struct machine *machine, dev_t number)
 
 static struct model_store *find_store(struct machine *machine, dev_t number)
 {
+    for (size_t i = 0; i < N_STORES; i++)
+        if (machine->stores[i].number && machine->stores[i].number == number)
+            return &machine->stores[i];
     if (number == STORE || number == LOOP_STORE)
         return &machine->stores[C];
     return number == SIBLING_STORE ? &machine->stores[CT] : NULL;
@@ -204,44 +206,93 @@ int model_zero(struct machine *machine, dev_t number, bool only_if_merged)
     return 0;
 }
 
-uint64_t chunks_needed(uint64_t exceptions)
+static uint32_t chunk_sectors_of(const struct model_store *store)
 {
-    struct exception_store store = {.chunk_sectors = CHUNK_SECTORS, .persistent = true};
-    return exception_store_chunks_needed(&store, exceptions);
+    return store->chunk_sectors ? store->chunk_sectors : CHUNK_SECTORS;
 }
 
-static uint64_t capacity(uint64_t total_sectors)
+uint64_t model_chunks_needed(const struct model_store *store, uint64_t exceptions)
 {
-    struct exception_store store = {
-        .total_sectors = total_sectors, .chunk_sectors = CHUNK_SECTORS, .persistent = true};
-    return exception_store_capacity(&store);
+    return 2 + exceptions + exceptions / (chunk_sectors_of(store) * 512 / 16);
+}
+
+uint64_t chunks_needed(uint64_t exceptions)
+{
+    return model_chunks_needed(&(struct model_store){0}, exceptions);
+}
+
+/* By search, so that it holds whatever the daemon's inverse of F does. */
+uint64_t model_capacity(const struct model_store *store)
+{
+    uint64_t chunks = store->total_sectors / chunk_sectors_of(store), low = 0, high = chunks;
+    while (low < high) {
+        uint64_t middle = low + (high - low + 1) / 2;
+        if (model_chunks_needed(store, middle) <= chunks)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return low;
+}
+
+struct model_store *model_store_of(struct machine *machine, const struct model_device *device)
+{
+    return is_snapshot_table(&device->active) ? find_store(machine, device->active.targets[0].store) : NULL;
+}
+
+/* A live snapshot whose userspace knows of overflows gets one, any other becomes invalid. */
+static void lose(struct machine *machine, struct model_device *device, struct model_store *store)
+{
+    const struct model_device *origin_user = &machine->devices[D];
+    bool is_live = !origin_user->exists || origin_user == device;
+    if (is_live && device->active.targets[0].store_type == STORE_PERSISTENT_OVERFLOW)
+        store->state = SNAPSHOT_OVERFLOW;
+    else
+        device->active.valid = false;
+}
+
+void model_fill(struct machine *machine, struct model_device *device, uint64_t exceptions)
+{
+    struct model_store *store = model_store_of(machine, device);
+    if (!store || !device->active.valid || store->state != SNAPSHOT_VALID)
+        return;
+    uint64_t room = model_capacity(store) - store->exceptions;
+    store->exceptions += exceptions < room ? exceptions : room;
+    if (exceptions > room)
+        lose(machine, device, store);
+}
+
+static bool is_merging(const struct model_device *device)
+{
+    return device->exists && !device->suspended && is_snapshot_table(&device->active) &&
+           device->active.targets[0].kind == TARGET_SNAPSHOT_MERGE && device->active.resumed &&
+           device->active.valid;
 }
 
 /* What a merge writes to the origin the siblings copy out first. */
-static void fill_sibling(struct machine *machine, uint64_t exceptions)
+static void fill_siblings(struct machine *machine, const struct model_device *merging, uint64_t exceptions)
 {
-    struct model_device *sibling = &machine->devices[T];
-    struct model_store *store = &machine->stores[CT];
-    if (!sibling->exists || !is_snapshot_table(&sibling->active))
-        return;
-    store->exceptions += exceptions;
-    if (store->exceptions > capacity(store->total_sectors))
-        sibling->active.valid = false;
+    for (size_t i = 0; i < N_DEVICES; i++) {
+        struct model_device *device = &machine->devices[i];
+        if (device->exists && is_snapshot_table(&device->active) &&
+            device->active.targets[0].kind == TARGET_SNAPSHOT &&
+            device->active.targets[0].store != merging->active.targets[0].store)
+            model_fill(machine, device, exceptions);
+    }
 }
 
 void merge(struct machine *machine, uint64_t exceptions)
 {
-    struct model_store *store = &machine->stores[C];
     for (size_t i = 0; i < N_DEVICES; i++) {
-        const struct model_device *device = &machine->devices[i];
-        if (!device->exists || device->suspended || !is_snapshot_table(&device->active) ||
-            device->active.targets[0].kind != TARGET_SNAPSHOT_MERGE || !device->active.resumed ||
-            !device->active.valid || device->active.targets[0].store != STORE)
+        struct model_store *store = is_merging(&machine->devices[i])
+                                        ? model_store_of(machine, &machine->devices[i])
+                                        : NULL;
+        if (!store)
             continue;
         if (exceptions > store->exceptions)
             exceptions = store->exceptions;
         store->exceptions -= exceptions;
-        fill_sibling(machine, exceptions);
+        fill_siblings(machine, &machine->devices[i], exceptions);
     }
 }
 
@@ -257,9 +308,10 @@ static struct snapshot_status read_status(struct machine *machine, const struct 
         return (struct snapshot_status){.state = store ? store->state : SNAPSHOT_UNKNOWN};
     return (struct snapshot_status){
         .state = SNAPSHOT_VALID,
-        .used_sectors = chunks_needed(store->exceptions) * chunk_sectors,
+        .used_sectors = model_chunks_needed(store, store->exceptions) * chunk_sectors,
         .total_sectors = store->total_sectors,
-        .metadata_sectors = (chunks_needed(store->exceptions) - store->exceptions) * chunk_sectors,
+        .metadata_sectors = (model_chunks_needed(store, store->exceptions) - store->exceptions) *
+                            chunk_sectors,
         .has_metadata = true,
     };
 }
@@ -276,27 +328,34 @@ static void show_table(struct machine *machine, const struct model_table *table,
     }
 }
 
+bool show_device(struct machine *machine, const struct model_device *device, struct dm_device *shown)
+{
+    if (!device->exists)
+        return false;
+    strcpy(shown->name, device->name);
+    shown->number = device->number;
+    shown->error = device->error;
+    if (device->error)
+        return true;
+    strcpy(shown->uuid, device->uuid);
+    shown->disk_sequence = device->disk_sequence;
+    shown->open_count = device->open_count;
+    shown->suspended = device->suspended;
+    shown->deferred_remove = device->deferred_remove;
+    shown->has_inactive = device->inactive.n_targets > 0;
+    show_table(machine, &device->active, true, &shown->active);
+    show_table(machine, &device->inactive, false, &shown->inactive);
+    return true;
+}
+
 void observe(struct machine *machine, struct observation *seen)
 {
     for (size_t i = 0; i < N_DEVICES; i++) {
-        const struct model_device *device = &machine->devices[i];
-        if (!device->exists)
+        if (!machine->devices[i].exists)
             continue;
         struct dm_device *shown = observation_add(seen);
         assert_non_null(shown);
-        strcpy(shown->name, device->name);
-        shown->number = device->number;
-        shown->error = device->error;
-        if (device->error)
-            continue;
-        strcpy(shown->uuid, device->uuid);
-        shown->disk_sequence = device->disk_sequence;
-        shown->open_count = device->open_count;
-        shown->suspended = device->suspended;
-        shown->deferred_remove = device->deferred_remove;
-        shown->has_inactive = device->inactive.n_targets > 0;
-        show_table(machine, &device->active, true, &shown->active);
-        show_table(machine, &device->inactive, false, &shown->inactive);
+        show_device(machine, &machine->devices[i], shown);
     }
 }
 

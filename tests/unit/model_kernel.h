@@ -1,7 +1,8 @@
 /* A model of the kernel's dm state, for tests: the devices S, D, T and X over one origin, and the stores C and CT.
  *
- * Its rules were measured on Linux 6.1 (snapshot_ctr, _preresume, _resume and _dtr of dm-snap.c). Every operation returns
- * 0 or the kernel's negative errno.
+ * Its rules were measured on Linux 6.1 (snapshot_ctr, _preresume, _resume and _dtr of dm-snap.c; how a store fills: FACTS
+ * in tests/vm). Every operation returns 0 or the kernel's negative errno. The simulator has several such machines side by
+ * side, with numbers of their own.
  */
 #pragma once
 
@@ -45,6 +46,8 @@ struct model_device {
 };
 
 struct model_store {
+    dev_t number;           /* 0: the one above */
+    uint32_t chunk_sectors; /* 0: CHUNK_SECTORS */
     uint64_t exceptions;
     uint64_t total_sectors;
     enum snapshot_state state; /* of the snapshot that holds it */
@@ -74,11 +77,22 @@ void destroy_device(struct machine *machine, struct model_device *device);
 void open_device(struct machine *machine, size_t index);
 void close_device(struct machine *machine, size_t index);
 
-/* The kernel merges so many exceptions of C. */
+/* The kernel merges so many exceptions of the snapshot that is being merged, where there is one. */
 void merge(struct machine *machine, uint64_t exceptions);
 
-/* Exceptions to chunks of a store. */
+/* So many chunks of a device's store are copied to; one that does not fit loses the snapshot, as FACTS 2 says. */
+void model_fill(struct machine *machine, struct model_device *device, uint64_t exceptions);
+
+/* The store of a device that holds one in its active table (a snapshot, or one that merges); NULL: none. */
+struct model_store *model_store_of(struct machine *machine, const struct model_device *device);
+
+/* Exceptions to chunks of a store: F(n) of FACTS 1.3, not computed as the daemon does it. */
 uint64_t chunks_needed(uint64_t exceptions);
+uint64_t model_chunks_needed(const struct model_store *store, uint64_t exceptions);
+uint64_t model_capacity(const struct model_store *store);
+
+/* One device as the daemon would see it; false where it does not exist. */
+bool show_device(struct machine *machine, const struct model_device *device, struct dm_device *shown);
 
 /* What the daemon would see of it. */
 void observe(struct machine *machine, struct observation *seen);
