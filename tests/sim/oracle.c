@@ -1,0 +1,540 @@
+#include "loop.h"
+#include "oracle_state.h"
+#include "storage.h"
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COMPLETE_LOOK_USEC UINT64_C(60000000) /* manager.c's: a look even if no event ever comes */
+#define IDLE_WAKE_UPS_MAX  200                /* without a look: words to the service manager */
+#define RATE_MIN_USEC      1000
+
+struct oracle oracle;
+
+/* The verdict comes at the end of the turn, with all that is said in it. */
+void oracle_fails(const char *format, ...)
+{
+    va_list arguments;
+    if (oracle.verdict[0])
+        return;
+    va_start(arguments, format);
+    vsnprintf(oracle.verdict, sizeof(oracle.verdict), format, arguments);
+    va_end(arguments);
+    world_trace("WRONG: %s", oracle.verdict);
+}
+
+const char *oracle_verdict(void)
+{
+    return oracle.verdict[0] ? oracle.verdict : NULL;
+}
+
+void oracle_begin(const struct history *history)
+{
+    oracle = (struct oracle){.history = history};
+}
+
+void oracle_daemon_starts(void)
+{
+    memset(oracle.shadows, 0, sizeof(oracle.shadows));
+    memset(oracle.attempts, 0, sizeof(oracle.attempts));
+    oracle.started_usec = world.clock_usec;
+    oracle.config = oracle.read_config;
+    oracle.has_cause = true;
+    oracle.has_looked = oracle.was_reloaded = oracle.look_failed = false;
+    oracle.idle_wake_ups = 0;
+}
+
+const struct config_setup *oracle_config(void)
+{
+    return &oracle.history->configs[oracle.config];
+}
+
+const struct ladder_setup *oracle_ladder(const struct shadow *shadow)
+{
+    return &oracle_config()->ladders[shadow->group->index];
+}
+
+struct book *oracle_book(const char *uuid)
+{
+    return &oracle.books[strtoul(uuid + 1, NULL, 10) % UUIDS_MAX];
+}
+
+struct shadow *oracle_find(const char *uuid)
+{
+    for (size_t i = 0; i < SHADOWS_MAX; i++)
+        if (oracle.shadows[i].exists && uuid && strcmp(oracle.shadows[i].uuid, uuid) == 0)
+            return &oracle.shadows[i];
+    return NULL;
+}
+
+void oracle_causes_look(void)
+{
+    oracle.has_cause = true;
+}
+
+void oracle_config_read(size_t config)
+{
+    oracle.read_config = config;
+}
+
+/* ---- the rungs of one look */
+
+static void climb(struct shadow *shadow)
+{
+    const struct ladder_setup *ladder = oracle_ladder(shadow);
+    for (size_t i = 0; i < ladder->n_rungs; i++) {
+        uint32_t bit = UINT32_C(1) << i;
+        const struct rung_setup *rung = &ladder->rungs[i];
+        if (rung->condition == CONDITION_TIME)
+            continue;
+        if (reference_rearms(rung, oracle.history->hysteresis_centipercent, &shadow->level))
+            shadow->fired &= ~bit;
+        if (!reference_is_crossed(rung, &shadow->level))
+            continue;
+        if (!(shadow->fired & bit))
+            shadow->expected |= bit;
+        shadow->fired |= bit;
+    }
+}
+
+static void measure_rate(struct shadow *shadow, uint64_t now_usec)
+{
+    uint64_t used = shadow->level.used_sectors * 512, elapsed = now_usec - shadow->rate_usec;
+    if (shadow->has_rate && elapsed < RATE_MIN_USEC)
+        return;
+    if (shadow->has_rate && used > shadow->rate_used_bytes) {
+        uint64_t rate = (uint64_t)((unsigned __int128)(used - shadow->rate_used_bytes) * 1000000 / elapsed);
+        if (rate > shadow->peak_bytes_per_second)
+            shadow->peak_bytes_per_second = rate;
+    }
+    shadow->has_rate = true;
+    shadow->rate_usec = now_usec;
+    shadow->rate_used_bytes = used;
+}
+
+/* ---- when to look next */
+
+static uint64_t within_bounds(uint64_t usec)
+{
+    usec = usec < oracle.history->shortest_usec ? oracle.history->shortest_usec : usec;
+    return usec > oracle.history->longest_usec ? oracle.history->longest_usec : usec;
+}
+
+static uint64_t less(uint64_t usec, uint64_t by_usec)
+{
+    return usec > by_usec ? usec - by_usec : 0;
+}
+
+/* The rung that comes next, and how far it is; n_rungs: none with a height. */
+static size_t next_rung(const struct shadow *shadow, bool with_doubtful, uint64_t *ret_usec)
+{
+    const struct ladder_setup *ladder = oracle_ladder(shadow);
+    uint64_t assumed = oracle.history->assumed_bytes_per_second, peak = shadow->peak_bytes_per_second;
+    size_t next = ladder->n_rungs;
+    *ret_usec = UINT64_MAX;
+    for (size_t i = 0; i < ladder->n_rungs; i++) {
+        uint32_t armed = ~shadow->fired | (with_doubtful ? shadow->maybe_armed : 0);
+        uint64_t usec = reference_fill_usec(reference_bytes_to(&ladder->rungs[i], &shadow->level),
+                                            peak > assumed ? peak : assumed);
+        bool is_carried_out = usec == *ret_usec && action_kind_changes(ladder->rungs[i].action);
+        if (!(armed & UINT32_C(1) << i) || (usec >= *ret_usec && !is_carried_out))
+            continue;
+        *ret_usec = usec;
+        next = i;
+    }
+    return next;
+}
+
+static bool may_wait_for_time(const struct shadow *shadow, bool with_doubtful)
+{
+    const struct ladder_setup *ladder = oracle_ladder(shadow);
+    for (size_t i = 0; i < ladder->n_rungs; i++)
+        if (ladder->rungs[i].condition == CONDITION_TIME &&
+            (with_doubtful || !(shadow->fired & UINT32_C(1) << i)))
+            return true;
+    return false;
+}
+
+static uint64_t half_time(const struct shadow *shadow)
+{
+    uint64_t assumed = oracle.history->assumed_bytes_per_second, peak = shadow->peak_bytes_per_second;
+    return reference_fill_usec(shadow->level.bytes_left, peak > assumed ? peak : assumed) / 2;
+}
+
+static void pace(struct shadow *shadow)
+{
+    uint64_t latest, soonest;
+    bool fills = shadow->state == SNAPSHOT_VALID && shadow->kind == TARGET_SNAPSHOT;
+    shadow->latest_usec = shadow->soonest_usec = oracle.history->longest_usec;
+    if (!fills)
+        return;
+    size_t next = next_rung(shadow, false, &latest);
+    bool extends = next < oracle_ladder(shadow)->n_rungs &&
+                   oracle_ladder(shadow)->rungs[next].action == ACTION_EXTEND;
+    /* Half of it: the daemon does not learn from an extension that another one has followed at once. */
+    latest = less(latest, extends ? shadow->extend_took_usec / 2 : 0);
+    next_rung(shadow, true, &soonest);
+    soonest = less(soonest, oracle.longest_action_usec);
+    if (may_wait_for_time(shadow, false) && half_time(shadow) < latest)
+        latest = half_time(shadow);
+    if (may_wait_for_time(shadow, true) && half_time(shadow) < soonest)
+        soonest = half_time(shadow);
+    shadow->latest_usec = within_bounds(latest);
+    shadow->soonest_usec = within_bounds(soonest);
+}
+
+/* ---- looks */
+
+static void look_at(struct shadow *shadow, const struct target *target, uint64_t now_usec)
+{
+    shadow->asked_usec = now_usec;
+    shadow->state = target->status.state;
+    shadow->kind = target->kind;
+    if (target->status.state == SNAPSHOT_VALID) {
+        shadow->level = reference_level(shadow->group->setup->chunk_sectors, target->status.used_sectors,
+                                        target->status.total_sectors);
+        shadow->has_level = shadow->is_fresh = true;
+        shadow->is_lost_told = false;
+        measure_rate(shadow, now_usec);
+        if (target->kind == TARGET_SNAPSHOT)
+            climb(shadow);
+    }
+    pace(shadow);
+}
+
+static bool is_same(const struct shadow *shadow, const struct dm_device *device)
+{
+    return shadow->exists && shadow->device == device->number &&
+           shadow->disk_sequence == device->disk_sequence && strcmp(shadow->uuid, device->uuid) == 0;
+}
+
+static struct shadow *shadow_of(const struct dm_device *device)
+{
+    for (size_t i = 0; i < SHADOWS_MAX; i++)
+        if (is_same(&oracle.shadows[i], device))
+            return &oracle.shadows[i];
+    return NULL;
+}
+
+static struct shadow *add_shadow(const struct dm_device *device, size_t index)
+{
+    for (size_t i = 0; i < SHADOWS_MAX; i++) {
+        struct shadow *shadow = &oracle.shadows[i];
+        if (shadow->exists)
+            continue;
+        *shadow = (struct shadow){.exists = true,
+                                  .device = device->number,
+                                  .disk_sequence = device->disk_sequence,
+                                  .group = world_group_of(device->number),
+                                  .index = index};
+        snprintf(shadow->uuid, sizeof(shadow->uuid), "%.15s", device->uuid);
+        shadow->is_acting = storage_has(shadow->uuid); /* it is gone on with */
+        return shadow;
+    }
+    return NULL;
+}
+
+static const struct target *snapshot_target(const struct dm_device *device, size_t *ret_index)
+{
+    *ret_index = (minor(device->number) - 1) % 8;
+    bool is_shadowed = *ret_index == S || *ret_index == T;
+    return is_shadowed && !device->error && device->active.n_targets == 1 &&
+                   target_is_snapshot(&device->active.targets[0])
+               ? &device->active.targets[0]
+               : NULL;
+}
+
+static void mark_seen(const struct observation *seen)
+{
+    size_t index;
+    for (size_t i = 0; i < SHADOWS_MAX; i++)
+        oracle.shadows[i].seen = false;
+    for (size_t i = 0; i < seen->n_devices; i++) {
+        const struct dm_device *device = &seen->devices[i];
+        struct shadow *shadow = snapshot_target(device, &index) ? shadow_of(device) : NULL;
+        if (shadow)
+            shadow->seen = true;
+        for (size_t j = 0; device->error && j < SHADOWS_MAX; j++)
+            if (oracle.shadows[j].device == device->number) {
+                oracle.shadows[j].seen = true;
+                oracle.shadows[j].asked_usec = world.clock_usec;
+            }
+    }
+    for (size_t i = 0; i < SHADOWS_MAX; i++)
+        oracle.shadows[i].exists = oracle.shadows[i].exists && oracle.shadows[i].seen;
+}
+
+/* The one that somebody has merged, or that we do: not another snapshot while it is an errand's. */
+static bool is_errands(const struct dm_device *device, const struct target *target)
+{
+    return target->kind == TARGET_SNAPSHOT_MERGE && !shadow_of(device);
+}
+
+int __real_herd_look(struct herd *herd, const struct observation *seen, uint64_t now_usec,
+                     const struct herd_view *view);
+int __wrap_herd_look(struct herd *herd, const struct observation *seen, uint64_t now_usec,
+                     const struct herd_view *view);
+void __real_herd_sample(struct herd *herd, const struct dm_device *device, uint64_t now_usec,
+                        const struct herd_view *view, bool *ret_stale);
+void __wrap_herd_sample(struct herd *herd, const struct dm_device *device, uint64_t now_usec,
+                        const struct herd_view *view, bool *ret_stale);
+
+static void judge_cause(void)
+{
+    uint64_t since = world.clock_usec - oracle.looked_usec;
+    bool is_blind = oracle.look_failed; /* then each snapshot that is due asks for one */
+    if (oracle.has_looked && !oracle.has_cause && !is_blind && since * 10 < COMPLETE_LOOK_USEC * 9)
+        oracle_fails("a complete look without a cause, %" PRIu64 " us after the last one", since);
+}
+
+int __wrap_herd_look(struct herd *herd, const struct observation *seen, uint64_t now_usec,
+                     const struct herd_view *view)
+{
+    size_t index;
+    judge_cause();
+    mark_seen(seen);
+    oracle.has_cause = false;
+    oracle.has_looked = true;
+    oracle.look_failed = observation_find_unreadable(seen) != NULL;
+    oracle.looked_usec = now_usec;
+    for (size_t i = 0; i < seen->n_devices; i++) {
+        const struct target *target = snapshot_target(&seen->devices[i], &index);
+        struct shadow *shadow = target ? shadow_of(&seen->devices[i]) : NULL;
+        if (target && !shadow && !is_errands(&seen->devices[i], target))
+            shadow = add_shadow(&seen->devices[i], index);
+        if (shadow)
+            look_at(shadow, target, now_usec);
+    }
+    return __real_herd_look(herd, seen, now_usec, view);
+}
+
+static void judge_early(const struct shadow *shadow, uint64_t now_usec)
+{
+    uint64_t since = now_usec - shadow->asked_usec;
+    uint64_t soonest = shadow->is_acting ? oracle.history->shortest_usec : shadow->soonest_usec;
+    if (since * 10 < soonest * 9)
+        oracle_fails("%s is looked at after %" PRIu64 " us, and need not be before %" PRIu64 " us",
+                     shadow->uuid, since, soonest);
+}
+
+void __wrap_herd_sample(struct herd *herd, const struct dm_device *device, uint64_t now_usec,
+                        const struct herd_view *view, bool *ret_stale)
+{
+    struct shadow *shadow = shadow_of(device);
+    if (shadow && device->active.n_targets == 1) {
+        judge_early(shadow, now_usec);
+        look_at(shadow, &device->active.targets[0], now_usec);
+    }
+    __real_herd_sample(herd, device, now_usec, view, ret_stale);
+}
+
+/* Then a second is waited. */
+void oracle_look_failed(void)
+{
+    oracle.look_failed = oracle.has_cause = true;
+    oracle.looked_usec = world.clock_usec;
+}
+
+/* A look that brings nothing counts as one. */
+void oracle_asked(dev_t device)
+{
+    for (size_t i = 0; i < SHADOWS_MAX; i++)
+        if (oracle.shadows[i].exists && oracle.shadows[i].device == device)
+            oracle.shadows[i].asked_usec = world.clock_usec;
+    oracle.has_cause = true;
+}
+
+/* ---- what the daemon says */
+
+static size_t find_rung(const struct ladder_setup *ladder, const char *text)
+{
+    for (size_t i = 0; text && i < ladder->n_rungs; i++)
+        if (strcmp(ladder->rungs[i].text, text) == 0)
+            return i;
+    return ladder->n_rungs;
+}
+
+/* One of time has no height: its own figures must bear it out. */
+static void take_time_rung(struct shadow *shadow, const struct event *event, const struct rung_setup *rung,
+                           uint32_t bit)
+{
+    if (event->sample.chunks_left > 0 && event->sample.time_left_usec > rung->value)
+        oracle_fails("%s: \"%s\" with more time left than that", shadow->uuid, rung->text);
+    shadow->fired |= bit;
+}
+
+static void take_alert(struct shadow *shadow, const struct event *event, size_t index)
+{
+    const struct rung_setup *rung = &oracle_ladder(shadow)->rungs[index];
+    uint32_t bit = UINT32_C(1) << index;
+    shadow->alerts |= bit;
+    if (rung->action == ACTION_EXTEND)
+        oracle_book(shadow->uuid)->extend_alerts++;
+    if (rung->condition == CONDITION_TIME)
+        take_time_rung(shadow, event, rung, bit);
+    else if (!((shadow->expected | shadow->maybe_armed) & bit))
+        oracle_fails("%s: \"%s\" is alerted and has not been crossed", shadow->uuid, rung->text);
+    if (!(shadow->expected & bit) && rung->condition != CONDITION_TIME && (shadow->maybe_armed & bit) &&
+        !reference_is_crossed(rung, &shadow->level))
+        oracle_fails("%s: \"%s\" is alerted below its height", shadow->uuid, rung->text);
+    shadow->expected &= ~bit;
+    shadow->maybe_armed &= ~bit;
+}
+
+static void take_figures(const struct shadow *shadow, const struct event *event)
+{
+    const struct sample *sample = &event->sample;
+    if (!event->has_sample || !shadow->has_level || sample->taken_usec != shadow->asked_usec)
+        return;
+    if (sample->chunks_left != shadow->level.chunks_left ||
+        sample->used_sectors != shadow->level.used_sectors)
+        oracle_fails("%s: %" PRIu64 " chunks are said to be left, it is %" PRIu64, shadow->uuid,
+                     sample->chunks_left, shadow->level.chunks_left);
+}
+
+static enum role true_role(const struct shadow *shadow)
+{
+    const struct model_device *user = &shadow->group->machine.devices[D];
+    return user->exists ? ROLE_BACKUP : ROLE_LIVE;
+}
+
+static void take_loss(struct shadow *shadow)
+{
+    if (shadow->is_lost_told)
+        oracle_fails("%s: its loss is told twice", shadow->uuid);
+    if (!snapshot_state_is_lost(shadow->state))
+        oracle_fails("%s is said to be lost, and is not", shadow->uuid);
+    shadow->is_lost_told = true;
+}
+
+/* What stands in both stays fired. */
+static void carry_over(struct shadow *shadow, const struct ladder_setup *old)
+{
+    const struct ladder_setup *ladder = oracle_ladder(shadow);
+    uint32_t fired = 0, maybe = 0;
+    for (size_t i = 0; i < ladder->n_rungs; i++) {
+        size_t before = find_rung(old, ladder->rungs[i].text);
+        bool stood = before < old->n_rungs;
+        fired |= stood && (shadow->fired & UINT32_C(1) << before) ? UINT32_C(1) << i : 0;
+        maybe |= stood && (shadow->maybe_armed & UINT32_C(1) << before) ? UINT32_C(1) << i : 0;
+    }
+    shadow->fired = fired;
+    shadow->maybe_armed = maybe;
+    shadow->chosen = 0;
+    promise_break(shadow);
+}
+
+static void take_config(const struct event *event)
+{
+    size_t old = oracle.config;
+    bool acts_now = oracle.history->configs[old].dry_run &&
+                    !oracle.history->configs[oracle.read_config].dry_run;
+    oracle.has_cause = true;
+    if (!event->result || strcmp(event->result, "taken") != 0)
+        return;
+    oracle.config = oracle.read_config;
+    oracle.was_reloaded = true;
+    memset(oracle.attempts, 0, sizeof(oracle.attempts));
+    for (size_t i = 0; i < SHADOWS_MAX; i++) {
+        struct shadow *shadow = &oracle.shadows[i];
+        if (!shadow->exists)
+            continue;
+        carry_over(shadow, &oracle.history->configs[old].ladders[shadow->group->index]);
+        if (acts_now)
+            shadow->fired = shadow->maybe_armed = 0;
+        if (shadow->has_level)
+            pace(shadow);
+        shadow->soonest_usec = 0;
+    }
+}
+
+void oracle_event(const struct event *event)
+{
+    struct shadow *shadow = oracle_find(event->uuid);
+    if (event->kind == EVENT_CONFIG)
+        take_config(event);
+    if (!shadow)
+        return;
+    take_figures(shadow, event);
+    size_t rung = find_rung(oracle_ladder(shadow), event->rung);
+    if (event->kind == EVENT_FOUND && event->role != true_role(shadow))
+        oracle_fails("%s is said to be a %s snapshot", shadow->uuid, role_name(event->role));
+    if (event->kind == EVENT_RUNG && rung < oracle_ladder(shadow)->n_rungs)
+        take_alert(shadow, event, rung);
+    if (event->kind == EVENT_LOST)
+        take_loss(shadow);
+    action_event(shadow, event);
+}
+
+/* ---- after every turn of the loop */
+
+static void judge_alerts(struct shadow *shadow)
+{
+    const struct ladder_setup *ladder = oracle_ladder(shadow);
+    for (size_t i = ladder->n_rungs; i-- > 0 && shadow->alerts;) {
+        uint32_t bit = UINT32_C(1) << i;
+        if (!(shadow->alerts & bit) || !action_kind_changes(ladder->rungs[i].action))
+            continue;
+        shadow->chosen |= bit; /* the last written of them */
+        shadow->is_acting = true;
+        shadow->active_usec = world.clock_usec;
+        action_begins_anew(shadow->uuid, ladder->rungs[i].text);
+        break;
+    }
+    for (size_t i = 0; i < ladder->n_rungs; i++)
+        if (shadow->expected & ~shadow->maybe_armed & UINT32_C(1) << i)
+            oracle_fails("%s: \"%s\" is crossed and not alerted", shadow->uuid, ladder->rungs[i].text);
+    if (shadow->alerts)
+        pace(shadow); /* one of time has fired */
+    shadow->expected = shadow->alerts = 0;
+}
+
+void oracle_after_dispatch(void)
+{
+    for (size_t i = 0; i < SHADOWS_MAX; i++)
+        if (oracle.shadows[i].exists) {
+            judge_alerts(&oracle.shadows[i]);
+            promise_make(&oracle.shadows[i]);
+            oracle.shadows[i].is_fresh = false;
+        }
+    for (size_t i = 0; i < oracle.history->n_groups; i++)
+        if (world.groups[i].machine.swapped_while_open)
+            oracle_fails("the origin of group %zu was changed beneath somebody who has it open", i);
+}
+
+static void judge_unseen(void)
+{
+    static const size_t indexes[] = {S, T};
+    for (size_t i = 0; i < oracle.history->n_groups * 2; i++) {
+        const struct model_device *device = &world.groups[i / 2].machine.devices[indexes[i % 2]];
+        bool is_snapshot = device->exists && !device->error && device->active.n_targets == 1 &&
+                           device->active.targets[0].kind == TARGET_SNAPSHOT;
+        if (is_snapshot && oracle.has_looked && !oracle.look_failed && !oracle_find(device->uuid))
+            oracle_fails("%s is there and is not watched", device->uuid);
+    }
+}
+
+static void judge_idle(void)
+{
+    uint64_t looks = loop_figures.looks + loop_figures.complete_looks;
+    if (looks != oracle.looks_at_wake_up)
+        oracle.idle_wake_ups = 0;
+    oracle.looks_at_wake_up = looks;
+    if (++oracle.idle_wake_ups > IDLE_WAKE_UPS_MAX + (world.clock_usec - oracle.looked_usec) / 10000)
+        oracle_fails("the loop spins: %" PRIu64 " turns without a look", oracle.idle_wake_ups);
+}
+
+void oracle_before_sleep(uint64_t timer_usec)
+{
+    judge_unseen();
+    judge_idle();
+    for (size_t i = 0; i < SHADOWS_MAX; i++) {
+        const struct shadow *shadow = &oracle.shadows[i];
+        if (shadow->exists && timer_usec > shadow->asked_usec + shadow->latest_usec + 1)
+            oracle_fails("%s must be looked at within %" PRIu64 " us, and is not for %" PRIu64 " us",
+                         shadow->uuid, shadow->latest_usec, timer_usec - shadow->asked_usec);
+    }
+    action_before_sleep();
+}

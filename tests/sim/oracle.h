@@ -1,0 +1,45 @@
+/* The oracle: holds the daemon against the contract (DESIGN 3 and 4), after every event.
+ *
+ *   rungs       each crossing is alerted once, in the look that shows it, and nothing else is; which of several is
+ *               carried out; what a reload and an extension do to them
+ *   figures     what is said of chunks left, roles and losses is true
+ *   looks       no look later than the pacing bound, none without need, no loop that spins
+ *   actions     nothing destructive below its rung, twice, on another device, without a rung, unrecorded, or on what
+ *               somebody has open; retries with back-off
+ *   promises    what the guarantee said would be in time is not lost (oracle_promise.c)
+ *   brake       writers are held when they must be, and let go
+ */
+#pragma once
+
+#include "cowherd/errand.h"
+#include "cowherd/event.h"
+#include "cowherd/herd.h"
+#include "world.h"
+
+enum change { CHANGE_LOAD, CHANGE_SUSPEND, CHANGE_RESUME, CHANGE_SWAP, CHANGE_REMOVE };
+
+void oracle_begin(const struct history *history);
+void oracle_daemon_starts(void);
+
+/* What is wrong; NULL: nothing so far. The first finding counts. */
+const char *oracle_verdict(void);
+__attribute__((format(printf, 1, 2))) void oracle_fails(const char *format, ...);
+
+/* ---- what the world and the daemon tell */
+
+void oracle_look_failed(void); /* the daemon at everything, in vain */
+void oracle_asked(dev_t device);
+void oracle_event(const struct event *event);
+void oracle_config_read(size_t config);
+void oracle_lost(struct group *group, size_t index);
+void oracle_merged_by_somebody(struct group *group);
+void oracle_grows(struct group *group, uint64_t to_sectors);
+void oracle_changes(struct group *group, struct model_device *device, enum change change);
+void oracle_child_looks(void);
+void oracle_child_starts(const struct intent *intent);
+void oracle_child_ended(const struct intent *intent, const void *result);
+void oracle_forgive(struct group *group);
+void oracle_writes(struct group *group);
+void oracle_causes_look(void); /* something that a complete look must follow */
+void oracle_after_dispatch(void);
+void oracle_before_sleep(uint64_t timer_usec);
