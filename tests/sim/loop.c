@@ -227,6 +227,7 @@ static void wake_up(uint64_t timer_usec)
     uint64_t late = world.late_usec ? world.late_usec
                                     : random_between(&world.random, 0, world.history->late_usec);
     loop_figures.wake_ups++;
+    oracle_wakes_late(late);
     world.late_usec = 0;
     world_advance(timer_usec + late);
 }

@@ -69,6 +69,13 @@ struct shadow *oracle_find(const char *uuid)
     return NULL;
 }
 
+/* What is late once is allowed for from then on. */
+void oracle_wakes_late(uint64_t late_usec)
+{
+    if (late_usec > oracle.longest_late_usec)
+        oracle.longest_late_usec = late_usec;
+}
+
 void oracle_causes_look(void)
 {
     oracle.has_cause = true;
@@ -182,7 +189,7 @@ static void pace(struct shadow *shadow)
     if (may_wait_for_time(shadow, true) && half_time(shadow) < soonest)
         soonest = half_time(shadow);
     shadow->latest_usec = within_bounds(latest);
-    shadow->soonest_usec = within_bounds(soonest);
+    shadow->soonest_usec = less(within_bounds(soonest), oracle.longest_late_usec);
 }
 
 /* ---- looks */
@@ -197,7 +204,7 @@ static void look_at(struct shadow *shadow, const struct target *target, uint64_t
                                         target->status.total_sectors);
         shadow->has_level = shadow->is_fresh = true;
         shadow->is_lost_told = false;
-        measure_rate(shadow, now_usec);
+        measure_rate(shadow, now_usec - world.slept_usec); /* asleep nothing is written */
         if (target->kind == TARGET_SNAPSHOT)
             climb(shadow);
     }

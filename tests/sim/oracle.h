@@ -41,5 +41,6 @@ void oracle_child_ended(const struct intent *intent, const void *result);
 void oracle_forgive(struct group *group);
 void oracle_writes(struct group *group);
 void oracle_causes_look(void); /* something that a complete look must follow */
+void oracle_wakes_late(uint64_t late_usec);
 void oracle_after_dispatch(void);
 void oracle_before_sleep(uint64_t timer_usec);

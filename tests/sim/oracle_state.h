@@ -70,7 +70,7 @@ struct oracle {
     bool is_foreign_merge[GROUPS_MAX];
     bool was_reloaded; /* in this life */
     uint64_t started_usec;
-    uint64_t longest_action_usec;
+    uint64_t longest_action_usec, longest_late_usec;
     bool has_cause;
     bool has_looked;
     bool look_failed;

@@ -17,6 +17,11 @@ uint64_t boottime_now_usec(void)
     return world.clock_usec;
 }
 
+uint64_t boottime_slept_usec(void)
+{
+    return world.slept_usec;
+}
+
 void journal_event(struct journal *journal, const struct event *event)
 {
     (void)journal;

@@ -236,6 +236,11 @@ int brake_limit_list(const char *directory, dev_t *devices, size_t max)
     return n;
 }
 
+bool brake_limit_is_possible(void)
+{
+    return true;
+}
+
 int brake_limit_release_all(const char *directory)
 {
     (void)directory;
