@@ -44,6 +44,7 @@ static struct guarantee_subject subject_for(const struct manager *manager, const
     struct guarantee_subject subject = {.member = member, .seen = &manager->seen, .under_way = -1};
     for (enum action_kind kind = ACTION_EXTEND; kind <= ACTION_DROP; kind++)
         subject.took_usec[kind] = errands_took_usec(&manager->errands, kind, member);
+    subject.woken_by_counting = waking_is_counting(member);
     if (errand)
         take_errand(errand, &subject);
     return subject;
@@ -99,13 +100,14 @@ void guarantees_consider(struct manager *manager)
 }
 
 /* Whoever makes a device has it suspended and open for a moment: what only that prevents is left to the looks that follow. */
-const char *guarantees_found(const struct manager *manager, struct member *member,
+const char *guarantees_found(struct manager *manager, struct member *member,
                              char text[static GUARANTEE_TEXT_MAX])
 {
     struct guarantee guarantee;
     struct guarantee_subject subject = subject_for(manager, member);
     struct guarantee_bounds bounds = guarantees_bounds(manager);
     subject.seen = NULL;
+    subject.woken_by_counting = waking_will_count(&manager->waking, boottime_now_usec());
     guarantee_judge(&subject, &bounds, &guarantee);
     member->guarantee.told = guarantee.holds;
     char reason[GUARANTEE_TEXT_MAX];

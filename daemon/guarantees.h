@@ -23,7 +23,7 @@ void guarantees_judge(const struct manager *manager, const struct member *member
 void guarantees_consider(struct manager *manager);
 
 /* What the found entry ends with: "yes: at 256 MiB/s …"; the member is taken to have been told. */
-const char *guarantees_found(const struct manager *manager, struct member *member,
+const char *guarantees_found(struct manager *manager, struct member *member,
                              char text[static GUARANTEE_TEXT_MAX]);
 
 /* Appends "; guarantee: no (NAME: why)" or "; guarantee: yes" to the STATUS line. */

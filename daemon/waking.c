@@ -266,6 +266,16 @@ bool waking_is_calm(const struct herd *herd, uint64_t heartbeat_usec)
     return true;
 }
 
+bool waking_is_counting(const struct member *member)
+{
+    return member->waiter && member->waiter->period;
+}
+
+bool waking_will_count(struct waking *waking, uint64_t now_usec)
+{
+    return provide_counters(waking, now_usec);
+}
+
 void waking_forget(struct waking *waking, struct member *member)
 {
     struct waiter *waiter = member->waiter;

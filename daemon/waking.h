@@ -44,6 +44,10 @@ uint64_t waking_due_usec(const struct member *member, uint64_t paced_usec, bool 
 /* Whether nobody needs a look before the next heartbeat unless something happens. */
 bool waking_is_calm(const struct herd *herd, uint64_t heartbeat_usec);
 
+/* Whether a member's store is being counted now; whether one that has just been found will be. */
+bool waking_is_counting(const struct member *member);
+bool waking_will_count(struct waking *waking, uint64_t now_usec);
+
 /* Before a member is freed. */
 void waking_forget(struct waking *waking, struct member *member);
 

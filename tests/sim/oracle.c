@@ -9,7 +9,7 @@
 
 #define COMPLETE_LOOK_USEC UINT64_C(60000000) /* manager.c's: a look even if no event ever comes */
 #define IDLE_WAKE_UPS_MAX  200                /* without a look: words to the service manager */
-#define RATE_MIN_USEC      1000
+#define RATE_MIN_USEC      50000
 
 struct oracle oracle;
 

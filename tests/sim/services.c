@@ -69,6 +69,12 @@ int notify_watchdog(void)
     return 0;
 }
 
+int notify_watchdog_period(uint64_t usec)
+{
+    (void)usec;
+    return 0;
+}
+
 uint64_t notify_watchdog_usec(void)
 {
     return 0;

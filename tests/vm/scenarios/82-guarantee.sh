@@ -38,7 +38,7 @@ mark
 start_cowherd
 sentence=$(found g)
 check "found, with its figures: ${sentence#*Guarantee: }" grep -qE \
-    'Guarantee: no: at 16 MiB/s this store goes from 95 % to full in (99|100) ms, that is seen within [0-9.]+ (ms|s), drop is assumed to take 200 ms: move this rung to [0-9]+ % or lower' <<<"$sentence"
+    'Guarantee: no: at 16 MiB/s this store goes from 95 % to full in (99|100) ms(, that is seen within [0-9.]+ (us|ms|s))?, drop is assumed to take 200 ms: move this rung to [0-9]+ % or lower' <<<"$sentence"
 check "the status line says why" wait_until 10 status_says '; guarantee: no \(g: at 16 MiB/s this store goes from 95 % to full'
 settings 'at 50% = drop' 4MiB
 mark
