@@ -5,7 +5,9 @@
 #include "guarantees.h"
 #include <stdio.h>
 
-#define STATUS_USEC UINT64_C(1000000) /* between two STATUS lines */
+#define STATUS_USEC        UINT64_C(1000000)  /* between two STATUS lines */
+#define PATIENT_USEC       UINT64_C(30000000) /* as systemd/cowherd.service has it */
+#define CALM_WATCHDOG_USEC (HEARTBEAT_USEC / 3 * 4)
 
 /* While a store fills every look has another text: the service manager hears one a second. */
 static bool may_tell_status(struct manager *manager)
@@ -42,14 +44,22 @@ static void tell_status(struct manager *manager)
         manager->ready = notify_ready(text) >= 0; /* else again at the next look */
 }
 
-/* Where nobody needs a look before the next heartbeat, the watchdog may hear of it no sooner: it is asked to wait for so
- * much longer. */
+/* Nobody needs a look before the next heartbeat, so the watchdog need not hear more often. Who has given it less than the
+ * shipped time wants to know sooner. */
+static bool may_be_patient(const struct manager *manager)
+{
+    return manager->watchdog_usec >= PATIENT_USEC && manager->looked && !manager->blind &&
+           !manager->stopping && manager->errands.n_items == 0 &&
+           waking_is_calm(&manager->herd, HEARTBEAT_USEC);
+}
+
 static void set_watchdog(struct manager *manager)
 {
-    bool calm = manager->looked && !manager->blind && !manager->stopping && manager->errands.n_items == 0 &&
-                waking_is_calm(&manager->herd, HEARTBEAT_USEC);
-    if (!manager->watchdog_usec || calm == manager->watchdog_is_long ||
-        notify_watchdog_period(manager->watchdog_usec + (calm ? HEARTBEAT_USEC : 0)) < 0)
+    bool calm = may_be_patient(manager);
+    uint64_t usec = manager->watchdog_usec;
+    if (calm && usec < CALM_WATCHDOG_USEC)
+        usec = CALM_WATCHDOG_USEC;
+    if (calm == manager->watchdog_is_long || notify_watchdog_period(usec) < 0)
         return;
     manager->watchdog_is_long = calm;
     manager->keep_alive_usec = 0;

@@ -22,7 +22,8 @@
 #include "waking.h"
 #include <systemd/sd-event.h>
 
-#define HEARTBEAT_USEC UINT64_C(60000000) /* a complete look even if no event ever comes */
+/* A complete look even if no event ever comes: 80 an hour, and at each the watchdog hears of it. */
+#define HEARTBEAT_USEC UINT64_C(45000000)
 
 struct manager {
     const struct manager_options *options;
