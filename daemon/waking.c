@@ -147,7 +147,7 @@ static struct counting_plan plan_for(const struct waking *waking, const struct m
         .store = store_of(member),
         .used_sectors = member->sample.used_sectors,
         .bytes_to_next_rung = UINT64_MAX,
-        .fills = member->sample.rate_bytes_per_second > 0,
+        .bytes_per_second = member->sample.rate_bytes_per_second,
         .cpus = write_counters_cpus(waking->counters),
         .longest_usec = view->longest_usec,
         .heartbeat_usec = view->heartbeat_usec,

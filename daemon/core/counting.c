@@ -33,17 +33,28 @@ static uint64_t period_for(uint64_t exceptions, unsigned cpus)
     return period;
 }
 
+/* A hundredth of the store at its rate. */
+static uint64_t timer_for(const struct counting_subject *subject)
+{
+    if (!subject->bytes_per_second)
+        return subject->heartbeat_usec;
+    unsigned __int128 share_bytes = (unsigned __int128)subject->store.total_sectors * SECTOR_BYTES / 100;
+    unsigned __int128 usec = share_bytes * 1000000 / subject->bytes_per_second;
+    uint64_t shown_usec = usec < subject->longest_usec ? (uint64_t)usec : subject->longest_usec;
+    shown_usec = shown_usec > COUNTING_SHOWN_USEC ? shown_usec : COUNTING_SHOWN_USEC;
+    return min(shown_usec, subject->heartbeat_usec);
+}
+
 struct counting_plan counting_plan(const struct counting_subject *subject)
 {
     uint64_t exceptions = exceptions_to_next(subject);
     if (subject->waits_for_time) {
         uint64_t left = exception_store_chunks_left(&subject->store, subject->used_sectors);
-        exceptions = subject->fills ? min(exceptions, left / COUNTING_TIME_SHARE) : 0;
+        exceptions = subject->bytes_per_second ? min(exceptions, left / COUNTING_TIME_SHARE) : 0;
     }
     return (struct counting_plan){
         .period = period_for(exceptions, subject->cpus),
-        .timer_usec = subject->fills ? min(subject->longest_usec, subject->heartbeat_usec)
-                                     : subject->heartbeat_usec,
+        .timer_usec = timer_for(subject),
     };
 }
 

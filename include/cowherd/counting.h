@@ -8,8 +8,8 @@
  *
  * Periods are powers of two, so that N falls by half before a counter is armed anew, not at every look.
  *
- * A store that fills is looked at at the longest poll besides, for its rate to be measured and told. "TIME left" depends on
- * that rate, which is nothing that writes add up to: of a store that stands still the first write wakes then, and one that
+ * A store that fills is looked at besides, at each hundredth of its size or so, between once a second and the longest poll,
+ * for its fill and rate to be told. "TIME left" depends on that rate, which is nothing that writes add up to: of a store that stands still the first write wakes then, and one that
  * fills is looked at whenever a share of its room is gone.
  *
  * Counting pays as long as writes fill the store. Where they only overwrite what is copied already, close to a rung, it
@@ -18,6 +18,9 @@
 #pragma once
 
 #include "cowherd/exception_store.h"
+
+/* The soonest look for nothing but to be told: what people see of a store that fills is no older. */
+#define COUNTING_SHOWN_USEC UINT64_C(1000000)
 
 /* Of the room left, for a rung of "TIME left": at each such look the rate is known anew. */
 #define COUNTING_TIME_SHARE 16
@@ -37,7 +40,7 @@ struct counting_subject {
     uint64_t used_sectors;
     uint64_t bytes_to_next_rung; /* UINT64_MAX: no rung of a known height is armed */
     bool waits_for_time;         /* a "TIME left" rung is armed */
-    bool fills;                  /* its smoothed rate is not nothing */
+    uint64_t bytes_per_second;   /* its smoothed rate; 0: it stands still */
     unsigned cpus;
     uint64_t longest_usec;   /* the longest poll */
     uint64_t heartbeat_usec; /* looks that come whatever happens */

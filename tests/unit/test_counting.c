@@ -106,15 +106,19 @@ static void without_a_rung_the_end_of_the_store_is_the_height(void **state)
     assert_int_equal(counting_plan(&subject).period, 1);
 }
 
-static void who_fills_is_looked_at_at_the_longest_poll(void **state)
+static void who_fills_is_looked_at_at_each_hundredth(void **state)
 {
     (void)state;
     struct counting_subject subject = subject_of(&p32, 10, 16 * MIB, 2);
     assert_int_equal(counting_plan(&subject).timer_usec, MINUTE);
-    subject.fills = true;
+    subject.bytes_per_second = 1;
     assert_int_equal(counting_plan(&subject).timer_usec, 10 * SECOND);
     subject.longest_usec = 2 * MINUTE;
     assert_int_equal(counting_plan(&subject).timer_usec, MINUTE);
+    subject.bytes_per_second = subject.store.total_sectors * SECTOR_BYTES / 200;
+    assert_in_range(counting_plan(&subject).timer_usec, 2 * SECOND - 1, 2 * SECOND + 1);
+    subject.bytes_per_second = UINT64_MAX;
+    assert_int_equal(counting_plan(&subject).timer_usec, SECOND);
 }
 
 static void time_left_is_woken_by_the_first_write_and_then_by_shares_of_the_room(void **state)
@@ -123,11 +127,12 @@ static void time_left_is_woken_by_the_first_write_and_then_by_shares_of_the_room
     struct counting_subject subject = subject_of(&p32, 10, 16 * MIB, 1);
     subject.waits_for_time = true;
     assert_int_equal(counting_plan(&subject).period, 1);
-    subject.fills = true;
+    subject.bytes_per_second = 1;
     assert_int_equal(counting_plan(&subject).period, 256);
     assert_true(256 <= exception_store_chunks_left(&p32, subject.used_sectors) / COUNTING_TIME_SHARE);
     subject = subject_of(&p32, 4000, 16 * MIB, 1); /* a height that is nearer */
-    subject.waits_for_time = subject.fills = true;
+    subject.waits_for_time = true;
+    subject.bytes_per_second = 1;
     assert_int_equal(counting_plan(&subject).period, 64);
 }
 
@@ -204,7 +209,7 @@ int main(void)
         cmocka_unit_test(waits_for_no_fewer_than_it_must),
         cmocka_unit_test(periods_change_with_each_halving),
         cmocka_unit_test(without_a_rung_the_end_of_the_store_is_the_height),
-        cmocka_unit_test(who_fills_is_looked_at_at_the_longest_poll),
+        cmocka_unit_test(who_fills_is_looked_at_at_each_hundredth),
         cmocka_unit_test(time_left_is_woken_by_the_first_write_and_then_by_shares_of_the_room),
         cmocka_unit_test(nothing_overflows),
         cmocka_unit_test(a_budget_is_spent_and_made_up),
