@@ -67,6 +67,12 @@ static void tell_change(const struct manager *manager, const struct member *memb
                     guarantee_text(guarantee, text));
 }
 
+uint64_t guarantees_due_usec(const struct member *member)
+{
+    uint64_t changed_usec = member->guarantee.changed_usec;
+    return changed_usec ? changed_usec + GUARANTEES_LASTING_USEC : UINT64_MAX;
+}
+
 static void judge(const struct manager *manager, struct member *member)
 {
     struct guarantee guarantee;
@@ -81,7 +87,7 @@ static void judge(const struct manager *manager, struct member *member)
     }
     if (!known->changed_usec)
         known->changed_usec = member->asked_usec;
-    if (member->asked_usec - known->changed_usec < GUARANTEES_LASTING_USEC)
+    if (member->asked_usec < guarantees_due_usec(member))
         return;
     known->told = known->holds;
     known->changed_usec = 0;

@@ -22,6 +22,9 @@ void guarantees_judge(const struct manager *manager, const struct member *member
 /* After every look. */
 void guarantees_consider(struct manager *manager);
 
+/* When a member is to be looked at once more, because its guarantee seems to have changed; UINT64_MAX: it has not. */
+uint64_t guarantees_due_usec(const struct member *member);
+
 /* What the found entry ends with: "yes: at 256 MiB/s …"; the member is taken to have been told. */
 const char *guarantees_found(struct manager *manager, struct member *member,
                              char text[static GUARANTEE_TEXT_MAX]);

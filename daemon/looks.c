@@ -3,6 +3,7 @@
 #include "cowherd/journal.h"
 #include "cowherd/kernel.h"
 #include "cowherd/pacing.h"
+#include "guarantees.h"
 #include "reactions.h"
 #include <errno.h>
 #include <string.h>
@@ -104,7 +105,10 @@ static uint64_t interval_usec(const struct manager *manager, const struct member
 
 static uint64_t due_usec(const struct manager *manager, const struct member *member)
 {
-    return waking_due_usec(member, interval_usec(manager, member), brakes_watch(&manager->brakes, member));
+    uint64_t told_usec = guarantees_due_usec(member);
+    uint64_t due = waking_due_usec(member, interval_usec(manager, member),
+                                   brakes_watch(&manager->brakes, member));
+    return told_usec < due ? told_usec : due;
 }
 
 /* Takes a fresh sample of a device into what was seen. 0; -ESTALE or -ENXIO: a complete look is due. */

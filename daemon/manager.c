@@ -62,8 +62,8 @@ static void consider_waking(struct manager *manager)
 static void settle(struct manager *manager)
 {
     consider_brakes(manager);
-    guarantees_consider(manager);
     consider_waking(manager);
+    guarantees_consider(manager); /* by whether it is counted now */
     health_tell(manager);
     uint64_t look = looks_next_usec(manager), word = health_next_usec(manager);
     manager->due_usec = look;
