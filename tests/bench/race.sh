@@ -65,10 +65,8 @@ watch_by() {
 
 # What the daemon says beforehand of being in time for the snapshot: "yes", "no", or "-" where it says nothing.
 guarantee() {
-    local json
-    [[ $CURRENT != dmeventd ]] || { echo -; return; }
-    json=$(journalctl -q --cursor="$MARK" -o json COWHERD_SNAPSHOT="$1" | jq -c 'select(.COWHERD_GUARANTEE)' | tail -n1)
-    [[ -n $json ]] && field "$json" COWHERD_GUARANTEE || echo -
+    journalctl -q --cursor="$MARK" -u cowherd.service -o cat |
+        sed -nE 's/.*Guarantee: (yes|no): .*/\1/p; s/^The guarantee of .* is "(yes|no)" now: .*/\1/p' | tail -n1 | grep . || echo -
 }
 
 # ---- what the writer's times say
@@ -192,7 +190,7 @@ trial_lvm() {
     [[ $who == dmeventd ]] || event 20 COWHERD_EVENT=found COWHERD_SNAPSHOT=vg0-s >/dev/null
     prefill /dev/vg0/o "$size"
     wait_for_phase "$since" "$4"
-    word=$(guarantee vg0-s)
+    word=$(guarantee)
     write_on /dev/vg0/o $FROM "$rate" "$size" "$size_file" /run/lock/lvm V_vg0
     lvm_grown || outcome=lost
     if [[ $who == dmeventd ]]; then started=$(noted lock); else started=$(event_usec action-start vg0-s); fi
@@ -213,7 +211,7 @@ trial_raw() {
     event 20 COWHERD_EVENT=found COWHERD_SNAPSHOT="$name" >/dev/null
     LIMIT_BYTES=$((DISK_KIB * 1024))
     prefill "$device" "$size"
-    word=$(guarantee "$name")
+    word=$(guarantee)
     write_on "$device" $FROM "$rate" "$size" 2>/run/said &
     writer=$!
     end=$(field "$(event 120 COWHERD_SNAPSHOT="$name" COWHERD_EVENT=action-done COWHERD_EVENT=lost)" COWHERD_EVENT)
