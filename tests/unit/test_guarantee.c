@@ -492,6 +492,21 @@ static void test_extension_must_gain(void **state)
     assert_int_equal(verdict(&fixture), GUARANTEE_IN_TIME);
 }
 
+/* 8.4 MiB go until it has come: 6.4 until the writers are held, 2 while they are. */
+static void test_held_extension_must_gain(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture);
+    fixture.bounds.brake = true;
+    fixture.bounds.pacing.assumed_bytes_per_second = 64 * MIB;
+    fixture.subject.took_usec[ACTION_EXTEND] = 2 * SECOND;
+    add_rung(&fixture, CONDITION_USED, 5000, ACTION_EXTEND, 9 * MIB);
+    assert_int_equal(verdict(&fixture), GUARANTEE_HELD);
+    fixture.actions[0].amount = 8 * MIB;
+    assert_int_equal(verdict(&fixture), GUARANTEE_TOO_LITTLE);
+}
+
 /* ---- what is not a matter of time */
 
 static void test_states(void **state)
@@ -590,6 +605,23 @@ static void test_crossed_together(void **state)
     assert_int_equal(verdict(&fixture), GUARANTEE_IN_TIME);
     fixture.rungs[1].condition = (struct condition){CONDITION_TIME, 1000 * SECOND}; /* at any moment */
     assert_int_equal(verdict(&fixture), GUARANTEE_LATE);
+}
+
+/* A rung of "TIME left" may have its child at work when a later one is crossed, which then waits for it. */
+static void test_waits_for_a_time_rung(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture);
+    fixture.subject.took_usec[ACTION_DROP] = MSEC;
+    fixture.subject.took_usec[ACTION_MERGE] = 2 * SECOND;
+    add_rung(&fixture, CONDITION_TIME, 1000 * SECOND, ACTION_MERGE, 0);
+    add_rung(&fixture, CONDITION_USED, 5000, ACTION_DROP, 0);
+    assert_int_equal(verdict(&fixture), GUARANTEE_LATE);
+    assert_int_equal(fixture.guarantee.decisive, 1);
+    assert_int_equal(fixture.guarantee.rungs[1].action_usec, 2001 * MSEC);
+    fixture.subject.took_usec[ACTION_MERGE] = MSEC;
+    assert_int_equal(verdict(&fixture), GUARANTEE_IN_TIME);
 }
 
 /* ---- whether it can act at all: as the plan says of the tables */
@@ -713,15 +745,26 @@ static void test_extremes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sentences),           cmocka_unit_test(test_no_false_yes),
-        cmocka_unit_test(test_free_heights),        cmocka_unit_test(test_suggestion_is_the_highest),
-        cmocka_unit_test(test_rate_is_the_highest), cmocka_unit_test(test_never_lost_where_yes),
-        cmocka_unit_test(test_held_is_enough),      cmocka_unit_test(test_who_can_be_held),
-        cmocka_unit_test(test_extension_must_gain), cmocka_unit_test(test_states),
-        cmocka_unit_test(test_never_full_is_exact), cmocka_unit_test(test_peak_counts),
-        cmocka_unit_test(test_the_lowest_decides),  cmocka_unit_test(test_crossed_together),
-        cmocka_unit_test(test_can_it_act),          cmocka_unit_test(test_passed),
-        cmocka_unit_test(test_under_way),           cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_sentences),
+        cmocka_unit_test(test_no_false_yes),
+        cmocka_unit_test(test_free_heights),
+        cmocka_unit_test(test_suggestion_is_the_highest),
+        cmocka_unit_test(test_rate_is_the_highest),
+        cmocka_unit_test(test_never_lost_where_yes),
+        cmocka_unit_test(test_held_is_enough),
+        cmocka_unit_test(test_who_can_be_held),
+        cmocka_unit_test(test_extension_must_gain),
+        cmocka_unit_test(test_states),
+        cmocka_unit_test(test_never_full_is_exact),
+        cmocka_unit_test(test_peak_counts),
+        cmocka_unit_test(test_the_lowest_decides),
+        cmocka_unit_test(test_crossed_together),
+        cmocka_unit_test(test_can_it_act),
+        cmocka_unit_test(test_passed),
+        cmocka_unit_test(test_under_way),
+        cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_waits_for_a_time_rung),
+        cmocka_unit_test(test_held_extension_must_gain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
