@@ -216,6 +216,22 @@ void looks_due(struct manager *manager)
         consider_errands(manager, false);
 }
 
+void looks_refresh(struct manager *manager, uint64_t age_usec)
+{
+    bool stale = false, looked = false;
+    for (size_t i = 0; i < manager->herd.n_members; i++) {
+        struct member *member = manager->herd.members[i];
+        if (boottime_now_usec() - member->asked_usec < age_usec)
+            continue;
+        stale = look_at_member(manager, member) || stale;
+        looked = true;
+    }
+    if (stale)
+        looks_complete(manager);
+    if (looked)
+        manager_wake(manager);
+}
+
 uint64_t looks_next_usec(const struct manager *manager)
 {
     uint64_t next = manager->look_usec, errands = errands_next_usec(&manager->errands);

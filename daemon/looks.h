@@ -15,5 +15,9 @@ int looks_complete(struct manager *manager);
 /* Everybody and everything that is due; a complete look where one is, or where something was not as it had been seen. */
 void looks_due(struct manager *manager);
 
+/* Before somebody is told of them: looks at those members that were last asked longer ago than that, so that nobody outside
+ * has the kernel asked more often. What follows from it is done as after any look, as soon as the loop is back. */
+void looks_refresh(struct manager *manager, uint64_t age_usec);
+
 /* When something is due next, CLOCK_BOOTTIME. */
 uint64_t looks_next_usec(const struct manager *manager);

@@ -95,3 +95,36 @@ int kernel_device_open(dev_t device, int flags)
     }
     return fd;
 }
+
+/* As libdevmapper names nodes (dm_mangle_string): other bytes would break udev's rules and shells. */
+static bool may_stand_in_node(char byte)
+{
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
+           (byte && strchr("#+-.:=@_", byte));
+}
+
+static void mangle(const char *name, char *path, size_t size)
+{
+    size_t at = (size_t)snprintf(path, size, "/dev/mapper/");
+    for (; *name && at + 5 < size; name++) {
+        if (may_stand_in_node(*name))
+            at += (size_t)snprintf(path + at, size - at, "%c", *name);
+        else
+            at += (size_t)snprintf(path + at, size - at, "\\x%02x", (unsigned char)*name);
+    }
+}
+
+int kernel_device_node(dev_t device, char path[static KERNEL_NODE_MAX])
+{
+    char name[DM_NAME_BYTES + 1]; /* and the newline behind it */
+    int r = dm_is_dm_major(major(device)) ? read_attribute(device, "dm/name", name, sizeof(name)) : -ENOENT;
+    if (r == -ENOENT)
+        return read_path(device, path, KERNEL_NODE_MAX);
+    if (r < 0)
+        return r;
+    size_t length = strlen(name);
+    if (length > 0 && name[length - 1] == '\n')
+        name[length - 1] = '\0';
+    mangle(name, path, KERNEL_NODE_MAX);
+    return 0;
+}

@@ -63,3 +63,8 @@ int kernel_disk_sequence(dev_t device, uint64_t *ret_sequence);
 
 /* A block device's size, read from sysfs. */
 int kernel_device_sectors(dev_t device, uint64_t *ret_sectors);
+
+/* The node in /dev of a block device as people know it: "/dev/mapper/NAME" of a dm device (its name as udev writes it, odd
+ * bytes as \xNN), else "/dev/NAME". Read from sysfs. -ENXIO: there is no such device. */
+#define KERNEL_NODE_MAX 576
+int kernel_device_node(dev_t device, char path[static KERNEL_NODE_MAX]);
