@@ -1,6 +1,8 @@
 #include "guarantees.h"
 #include "boottime.h"
+#include "cowherd/brake.h"
 #include "cowherd/brake_limit.h"
+#include "holding.h"
 #include "reactions.h"
 #include <stdio.h>
 #include <string.h>
@@ -23,6 +25,16 @@ struct guarantee_bounds guarantees_bounds(const struct manager *manager)
     };
 }
 
+/* A rung that is crossed now has to wait for it. */
+static void take_order(const struct errand *errand, struct guarantee_subject *subject)
+{
+    enum action_kind action = errand->pursuit.intent.action;
+    uint64_t took_usec = subject->took_usec[action];
+    uint64_t assumed_usec = dm_uuid_is_lvm(subject->member->uuid) ? BRAKE_LVM_USEC : BRAKE_DM_USEC;
+    if (intent_is_ordered(&errand->pursuit.intent) && errand->acting)
+        subject->order_usec = took_usec ? took_usec : assumed_usec;
+}
+
 static void take_errand(const struct errand *errand, struct guarantee_subject *subject)
 {
     const struct pursuit *pursuit = &errand->pursuit;
@@ -30,12 +42,15 @@ static void take_errand(const struct errand *errand, struct guarantee_subject *s
     const struct rung *rung = policy ? policy_rung_by_text(policy, pursuit->intent.rung) : NULL;
     bool waits = pursuit->phase == PURSUIT_RETRYING ||
                  (pursuit->phase == PURSUIT_DEFERRED && pursuit->deferred_told);
-    if (!rung)
+    bool is_held = pursuit->intent.held[0] && pursuit_may_be_overtaken(pursuit);
+    if (!rung) {
+        take_order(errand, subject);
         return;
+    }
     subject->under_way = (int)(rung - policy->rungs);
     subject->under_way_used_sectors = errand->has_sample ? errand->sample.used_sectors
                                                          : subject->member->sample.used_sectors;
-    subject->under_way_reason = waits ? pursuit->reason : NULL;
+    subject->under_way_reason = is_held ? pursuit->intent.held : waits ? pursuit->reason : NULL;
 }
 
 static struct guarantee_subject subject_for(const struct manager *manager, const struct member *member)
@@ -45,6 +60,7 @@ static struct guarantee_subject subject_for(const struct manager *manager, const
     for (enum action_kind kind = ACTION_EXTEND; kind <= ACTION_DROP; kind++)
         subject.took_usec[kind] = errands_took_usec(&manager->errands, kind, member);
     subject.woken_by_counting = waking_is_counting(member);
+    subject.held = holding_reason(manager, member);
     if (errand)
         take_errand(errand, &subject);
     return subject;

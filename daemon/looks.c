@@ -4,6 +4,7 @@
 #include "cowherd/kernel.h"
 #include "cowherd/pacing.h"
 #include "guarantees.h"
+#include "holding.h"
 #include "reactions.h"
 #include <errno.h>
 #include <string.h>
@@ -31,6 +32,7 @@ static struct herd_view view_of(struct manager *manager)
 
 static void consider_errands(struct manager *manager, bool complete)
 {
+    holding_consider(manager);
     if (!manager->stopping && manager->looked)
         errands_consider(&manager->errands, &manager->seen, complete, boottime_now_usec());
 }
@@ -160,6 +162,14 @@ static void hurry_errands(struct manager *manager)
     }
 }
 
+void looks_peek(struct manager *manager, const struct member *member)
+{
+    dev_t devices[] = {member->device, member->origin_user, member->target.store};
+    for (size_t i = 0; i < sizeof(devices) / sizeof(devices[0]); i++)
+        if (devices[i])
+            sample(manager, devices[i]);
+}
+
 static bool look_at_due_members(struct manager *manager)
 {
     bool stale = false;
@@ -235,8 +245,11 @@ void looks_refresh(struct manager *manager, uint64_t age_usec)
 uint64_t looks_next_usec(const struct manager *manager)
 {
     uint64_t next = manager->look_usec, errands = errands_next_usec(&manager->errands);
+    uint64_t hold = operator_holds_next_usec(&manager->holds);
     if (manager->looked && errands < next)
         next = errands;
+    if (hold < next)
+        next = hold;
     for (size_t i = 0; i < manager->herd.n_members; i++) {
         uint64_t due = due_usec(manager, manager->herd.members[i]);
         if (due < next)

@@ -19,5 +19,9 @@ void looks_due(struct manager *manager);
  * has the kernel asked more often. What follows from it is done as after any look, as soon as the loop is back. */
 void looks_refresh(struct manager *manager, uint64_t age_usec);
 
+/* Takes fresh figures of a member's devices into what was seen, and lets nothing follow from them. What cannot be read stays
+ * as it was. */
+void looks_peek(struct manager *manager, const struct member *member);
+
 /* When something is due next, CLOCK_BOOTTIME. */
 uint64_t looks_next_usec(const struct manager *manager);

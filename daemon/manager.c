@@ -1,14 +1,15 @@
 #include "cowherd/manager.h"
 #include "boottime.h"
-#include "cowherd/announce.h"
 #include "cowherd/kernel.h"
 #include "cowherd/notify.h"
 #include "directories.h"
 #include "guarantees.h"
 #include "health.h"
+#include "holding.h"
 #include "looks.h"
 #include "manager_state.h"
 #include "reactions.h"
+#include "reload.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,7 +18,6 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#define SETTLE_USEC    UINT64_C(35000000) /* for what is under way, longer than the deadline of its child */
 #define STOP_WAIT_USEC UINT64_C(35000000) /* for children at work when the daemon is told to stop */
 
 static struct journal *library_journal;
@@ -137,22 +137,28 @@ static void on_counters(void *user)
     settle(manager);
 }
 
-/* An extension may have made less room than was filled meanwhile: then its rung is crossed again, and it goes on. */
+/* An extension may have made less room than was filled meanwhile: then its rung is crossed again, and it goes on. An order
+ * may have taken the place of a rung's action that waited, or kept one out. */
 static void rearm(struct manager *manager, const struct intent *intent)
 {
     for (size_t i = 0; i < manager->herd.n_members; i++) {
         struct member *member = manager->herd.members[i];
-        if (member->device == intent->device && member->policy)
+        if (member->device != intent->device || !member->policy)
+            continue;
+        if (intent_is_ordered(intent))
+            ladder_rearm_actions(&member->ladder, member->policy);
+        else
             ladder_rearm(&member->ladder, member->policy, intent->rung);
     }
 }
 
-/* A child of an errand has ended: what it did is looked at, whether or not its events have come yet. */
+/* A child of an errand has ended, or an order: what it did is looked at, whether or not its events have come yet. */
 static void on_errand_ended(const struct errand *errand, void *user)
 {
     struct manager *manager = user;
     const struct pursuit *pursuit = &errand->pursuit;
-    if (pursuit->phase == PURSUIT_ENDED && pursuit->intent.action == ACTION_EXTEND)
+    if (pursuit->phase == PURSUIT_ENDED &&
+        (pursuit->intent.action == ACTION_EXTEND || intent_is_ordered(&pursuit->intent)))
         rearm(manager, &pursuit->intent);
     if (manager->stopping && errands_acting(&manager->errands) == 0) {
         sd_event_exit(manager->event, 0);
@@ -183,62 +189,11 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info,
                                       on_stop_overdue, manager);
 }
 
-static void announce_messages(struct manager *manager, const struct config_messages *messages)
-{
-    for (size_t i = 0; i < messages->n_items; i++) {
-        const struct config_message *message = &messages->items[i];
-        char sentence[EVENT_SENTENCE_MAX];
-        snprintf(sentence, sizeof(sentence), "%s:%u: %s%s", message->file, message->line,
-                 message->is_warning ? "warning: " : "", message->text);
-        announce_config(manager->journal, message->is_warning ? LOG_WARNING : LOG_ERR,
-                        message->is_warning ? "warning" : "error", sentence);
-        if (!message->is_warning && !manager->config_error[0])
-            snprintf(manager->config_error, sizeof(manager->config_error), "%.250s", sentence);
-    }
-}
-
-/* What a dry run has only decided is still to be done. */
-static void climb_anew(struct herd *herd)
-{
-    for (size_t i = 0; i < herd->n_members; i++)
-        herd->members[i]->ladder = (struct ladder){0};
-}
-
-static void take_configuration(struct manager *manager, struct configuration *configuration)
-{
-    struct configuration old = manager->configuration;
-    manager->configuration = *configuration;
-    herd_set_policies(&manager->herd, manager->configuration.policies, manager->configuration.n_policies);
-    if (old.dry_run && !manager->configuration.dry_run)
-        climb_anew(&manager->herd);
-    configuration_done(&old);
-    manager->errands.dry_run = manager->options->dry_run || manager->configuration.dry_run;
-    manager->hooks.dry_run = manager->errands.dry_run;
-    errands_review(&manager->errands, reactions_review_intent, manager);
-}
-
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *user)
 {
     struct manager *manager = user;
-    struct configuration configuration = {0};
-    struct config_messages messages = {0};
     (void)source, (void)info;
-    notify_reloading();
-    int r = configuration_read(manager->options->places, &configuration, &messages);
-    manager->config_error[0] = '\0';
-    announce_messages(manager, &messages);
-    config_messages_done(&messages);
-    if (r >= 0) {
-        take_configuration(manager, &configuration);
-        announce_config(manager->journal, LOG_INFO, "taken",
-                        "The configuration was read again and is in force.");
-    } else {
-        announce_config(manager->journal, LOG_ERR, "refused",
-                        "The configuration is refused as a whole: the former one stays in force.");
-    }
-    manager->ready = false;
-    manager->ready_by_usec = boottime_now_usec() + SETTLE_USEC;
-    looks_complete(manager);
+    reload(manager);
     settle(manager);
     return 0;
 }
@@ -323,6 +278,7 @@ static int set_up(struct manager *manager)
     library_journal = manager->journal;
     kernel_open(log_library);
     recall(manager);
+    holding_recall(manager);
     return 0;
 }
 
@@ -331,6 +287,7 @@ static void tear_down(struct manager *manager)
     autopsies_done(&manager->autopsies);
     hooks_done(&manager->hooks);
     brakes_done(&manager->brakes);
+    operator_holds_done(&manager->holds);
     recall_done(&manager->recall);
     dmeventd_done(&manager->dmeventd);
     errands_done(&manager->errands);

@@ -6,6 +6,7 @@
  * guarantees.c  whether each snapshot's guarantee holds
  * waking.c      who is looked at when its store was written to, instead of after a time
  * health.c      what the service manager hears
+ * orders.c      what an operator may order; holding.c on whom no action is begun; reload.c the configuration anew
  */
 #pragma once
 
@@ -18,6 +19,7 @@
 #include "cowherd/intent_file.h"
 #include "cowherd/lateness.h"
 #include "cowherd/manager.h"
+#include "cowherd/operator_hold.h"
 #include "cowherd/recall.h"
 #include "waking.h"
 #include <systemd/sd-event.h>
@@ -41,6 +43,7 @@ struct manager {
     struct autopsies autopsies;
     struct hooks hooks;
     struct brakes brakes;
+    struct operator_holds holds;
     struct dmeventd_questions dmeventd;
     struct waking waking;
     uint64_t look_usec; /* the next complete look */
@@ -62,6 +65,9 @@ struct manager {
     char boot_id[BOOT_ID_BYTES];
     char config_error[256];
 };
+
+/* What is under way has had its time by then: longer than the deadline of its child. */
+#define SETTLE_USEC UINT64_C(35000000)
 
 /* The timer fires as soon as the loop is back. */
 void manager_wake(struct manager *manager);

@@ -3,6 +3,7 @@
 #include "cowherd/announce.h"
 #include "cowherd/decision.h"
 #include "cowherd/journal.h"
+#include "cowherd/order.h"
 #include "guarantees.h"
 #include <string.h>
 #include <syslog.h>
@@ -24,8 +25,9 @@ void react_to_stalled(const struct subject *subject, void *user)
     hooks_run(&manager->hooks, &manager->configuration, subject, rung, &facts);
 }
 
-/* A ladder is an escalation: a rung written before the one whose action waits already does not take its place. What
- * waits for a snapshot that is lost cannot be begun any more. */
+/* A ladder is an escalation: a rung written before the one whose action waits already does not take its place, nor the
+ * place of an order what had been passed when that was given. What waits for a snapshot that is lost cannot be begun any
+ * more. */
 static bool is_outranked(const struct manager *manager, const struct intent *intent,
                          const struct policy *policy, const struct rung *rung)
 {
@@ -34,6 +36,8 @@ static bool is_outranked(const struct manager *manager, const struct intent *int
                                   : errand->has_successor ? &errand->successor
                                                           : &errand->pursuit.intent;
     const struct rung *waiting = latest ? policy_rung_by_text(policy, latest->rung) : NULL;
+    if (latest && intent_is_ordered(latest))
+        return order_outranks(latest, intent);
     return waiting && waiting > rung; /* both in the policy's array, in the order they are written */
 }
 

@@ -330,7 +330,7 @@ static int observe_and_plan(struct run *run, struct plan *ret_plan)
  * unrecorded has not failed for want of a record. */
 static void record_waiting(struct run *run, const struct plan *plan)
 {
-    bool waits = plan->verdict == PLAN_DEFER || plan->verdict == PLAN_WAIT;
+    bool waits = plan->verdict == PLAN_DEFER || plan->verdict == PLAN_WAIT || intent_is_ordered(&run->intent);
     bool runs = plan->verdict == PLAN_WAIT && may_go_unrecorded(&run->intent);
     int r = waits && !run->recorded ? store(run) : 0;
     if (r < 0 && !runs)

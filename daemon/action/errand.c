@@ -91,6 +91,16 @@ static void remove_errand(struct errands *errands, struct errand *errand)
     free_errand(errand);
 }
 
+/* Nobody decides an order anew: that it comes to nothing is told. */
+static void give_way(struct errand *errand, const struct intent *successor, uint64_t now_usec)
+{
+    struct pursuit *pursuit = &errand->pursuit;
+    if (!intent_is_ordered(&pursuit->intent) || pursuit->phase == PURSUIT_ENDED)
+        return;
+    snprintf(pursuit->reason, sizeof(pursuit->reason), "another took its place: %s", successor->rung);
+    announce(errand, TELL_FAILED, now_usec);
+}
+
 /* A later rung's action takes the place of one that has not begun; one that has begun is finished. */
 static void hand_to_successor(struct errand *errand, uint64_t now_usec)
 {
@@ -99,6 +109,7 @@ static void hand_to_successor(struct errand *errand, uint64_t now_usec)
     if (!errand->has_successor || done || !pursuit_may_be_overtaken(&errand->pursuit))
         return;
     errand->has_successor = false;
+    give_way(errand, &errand->successor, now_usec);
     errand->goes_on = false;
     pursuit_begin(&errand->pursuit, &errand->successor, recorded, now_usec);
 }
@@ -258,7 +269,10 @@ static bool consider(struct errand *errand, const struct observation *seen, uint
     else if (start)
         start_child(errand, now_usec);
     errand->settled = errand->settled || has_settled(errand);
-    return errand->pursuit.phase == PURSUIT_ENDED;
+    bool has_ended = errand->pursuit.phase == PURSUIT_ENDED;
+    if (has_ended && intent_is_ordered(&errand->pursuit.intent))
+        errand->errands->ended(errand, errand->errands->user); /* the ladder goes on */
+    return has_ended;
 }
 
 void errands_consider(struct errands *errands, const struct observation *seen, bool complete,
@@ -324,9 +338,10 @@ int errands_begin(struct errands *errands, const struct intent *intent, const st
         hurry(errand);
         return 0;
     }
-    if (errand)
+    if (errand) {
+        give_way(errand, intent, now_usec);
         recorded = recorded || errand->pursuit.recorded;
-    else if (add_errand(errands, &errand) < 0)
+    } else if (add_errand(errands, &errand) < 0)
         return -ENOMEM;
     take_sample(errand, sample);
     errand->since_usec = awake_usec_of(errands->event);
@@ -400,6 +415,20 @@ size_t errands_acting(const struct errands *errands)
     for (size_t i = 0; i < errands->n_items; i++)
         n += errands->items[i]->acting;
     return n;
+}
+
+void errands_hold(struct errands *errands, const char *(*held)(const struct intent *intent, void *user),
+                  void *user)
+{
+    for (size_t i = 0; i < errands->n_items; i++) {
+        struct errand *errand = errands->items[i];
+        struct intent *intent = &errand->pursuit.intent;
+        const char *reason = held(intent, user);
+        if (strcmp(intent->held, reason) != 0)
+            errand->pursuit.next_usec = 0;
+        snprintf(intent->held, sizeof(intent->held), "%s", reason);
+        snprintf(errand->successor.held, sizeof(errand->successor.held), "%s", reason);
+    }
 }
 
 void errands_review(struct errands *errands, void (*review)(struct intent *intent, void *user), void *user)

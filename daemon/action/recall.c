@@ -36,7 +36,9 @@ static void forget(const struct recall *recall, const struct intent *intent)
 {
     tell(recall, intent,
          intent->asked_lvm ? "the machine went down; lvm goes on with it when its origin is activated"
-                           : "the machine went down before it was done; its rungs decide anew",
+         : intent_is_ordered(intent)
+             ? "the machine went down before it was done; order it again where it is still wanted"
+             : "the machine went down before it was done; its rungs decide anew",
          false);
     remove_record(recall, intent);
 }

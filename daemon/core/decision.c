@@ -74,12 +74,13 @@ uint64_t decision_grow_to_sectors(const struct member *member, const struct poli
     return no_more_than(grown, chunk ? limit - limit % chunk : limit, total);
 }
 
+/* No policy: none of them. */
 static void take_settings(struct intent *intent, const struct policy *policy)
 {
-    intent->drop_open = policy->drop_open;
-    intent->limit_sectors = policy->extend_limit_bytes / SECTOR_BYTES;
-    snprintf(intent->extend_from, sizeof(intent->extend_from), "%s",
-             policy->extend_from ? policy->extend_from : "");
+    const char *extend_from = policy && policy->extend_from ? policy->extend_from : "";
+    intent->drop_open = policy && policy->drop_open;
+    intent->limit_sectors = policy ? policy->extend_limit_bytes / SECTOR_BYTES : 0;
+    snprintf(intent->extend_from, sizeof(intent->extend_from), "%s", extend_from);
 }
 
 struct intent decision_intent(const struct member *member, const struct policy *policy,
@@ -144,7 +145,9 @@ void decision_review(struct intent *intent, const struct policy *policy)
 {
     const struct rung *rung = policy ? policy_rung_by_text(policy, intent->rung) : NULL;
     const struct action *action = rung ? rung_changing_action(rung) : NULL;
-    intent->cancelled = !action || action->kind != intent->action;
+    bool stands = action && action->kind == intent->action;
+    if (!intent_is_ordered(intent))
+        intent->cancelled = !stands;
     if (intent->cancelled)
         return;
     uint64_t old_limit = intent->limit_sectors;

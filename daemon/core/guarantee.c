@@ -98,6 +98,8 @@ static void ask_plan(const struct trial *trial, struct candidate *candidate)
 {
     struct plan plan;
     const char *impossible = decision_why_impossible(trial->member);
+    if (!impossible)
+        impossible = trial->subject->held;
     candidate->can_act = !impossible;
     snprintf(candidate->reason, sizeof(candidate->reason), "%s", impossible ? impossible : "");
     if (impossible || !trial->subject->seen)
@@ -193,7 +195,7 @@ static bool may_take_place(const struct trial *trial, const struct candidate *ot
 
 static struct others weigh_others(const struct trial *trial, const struct candidate *candidate, uint64_t at)
 {
-    struct others others = {0};
+    struct others others = {.wait_usec = trial->subject->order_usec};
     for (size_t i = 0; i < trial->n_candidates; i++) {
         const struct candidate *other = &trial->candidates[i];
         if (other == candidate)

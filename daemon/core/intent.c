@@ -170,6 +170,11 @@ int intent_parse(const char *text, struct intent *ret_intent)
     return 0;
 }
 
+bool intent_is_ordered(const struct intent *intent)
+{
+    return strncmp(intent->rung, INTENT_ORDER, strlen(INTENT_ORDER)) == 0;
+}
+
 bool intent_same_snapshot(const struct intent *a, const struct intent *b)
 {
     return a->device == b->device && a->disk_sequence == b->disk_sequence && a->origin == b->origin &&

@@ -182,6 +182,13 @@ void ladder_rearm(struct ladder *ladder, const struct policy *policy, const char
         ladder->marks[rung - policy->rungs] = (struct ladder_mark){0};
 }
 
+void ladder_rearm_actions(struct ladder *ladder, const struct policy *policy)
+{
+    for (size_t i = 0; i < policy->n_rungs; i++)
+        if (rung_changing_action(&policy->rungs[i]))
+            ladder->marks[i].fired = false;
+}
+
 void ladder_carry_over(struct ladder *ladder, const struct policy *from, const struct policy *to)
 {
     struct ladder carried = {0};

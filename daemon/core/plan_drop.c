@@ -11,7 +11,7 @@ static bool may_drop(struct scene *scene, const struct target *target)
 {
     const struct dm_device *snapshot = scene->snapshot;
     bool may_break = scene->intent->role == ROLE_BACKUP && scene->intent->drop_open;
-    if (scene_is_cancelled(scene))
+    if (scene_is_withheld(scene))
         return false;
     if (snapshot->has_inactive && !has_our_error_waiting(snapshot, scene->intent))
         scene_decide(scene->plan, PLAN_DEFER, "somebody else has loaded a table into it");

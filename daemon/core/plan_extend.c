@@ -47,7 +47,7 @@ static bool may_extend(struct scene *scene, const struct target *target)
 {
     char text[BYTES_TEXT_MAX];
     uint64_t goal = plan_extend_goal_sectors(scene->intent);
-    if (scene_is_cancelled(scene) || !scene_may_begin(scene, target))
+    if (scene_is_withheld(scene) || !scene_may_begin(scene, target))
         return false;
     if (!extend_can_fill(scene, target))
         scene_decide(scene->plan, PLAN_ABANDON, "its store can never fill: it has room for the whole origin");

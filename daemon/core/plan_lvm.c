@@ -76,7 +76,7 @@ static void plan_extend(struct scene *scene, const struct target *target)
     if (target->status.state == SNAPSHOT_VALID && total_sectors >= intent->grow_to_sectors) {
         add_lvm(scene, STEP_LVM_CONFIRM, scene->snapshot);
         add_lvm_end(scene);
-    } else if (scene_is_cancelled(scene) || !scene_may_begin(scene, target))
+    } else if (scene_is_withheld(scene) || !scene_may_begin(scene, target))
         return;
     else if (!extend_can_fill(scene, target))
         scene_decide(scene->plan, PLAN_ABANDON, "its store can never fill: it has room for the whole origin");
@@ -98,7 +98,7 @@ static void lvm_extend_plan(struct scene *scene, const struct target *target)
 
 static void plan_remove(struct scene *scene, const struct target *target)
 {
-    if (scene_is_cancelled(scene))
+    if (scene_is_withheld(scene))
         return;
     if (scene->snapshot->open_count > 0)
         scene_decide(scene->plan, PLAN_DEFER, "the snapshot is open, and lvm removes no open volume");
@@ -207,7 +207,7 @@ static void lvm_merge_plan(struct scene *scene, const struct target *target)
         scene_decide(scene->plan, PLAN_WAIT, "lvm is changing its tables");
     } else if (!target_is_ours(target, TARGET_SNAPSHOT, scene->intent))
         scene_decide(scene->plan, PLAN_ABANDON, "its table is not what it was");
-    else if (!scene_is_cancelled(scene) && merge_may_begin(scene, target))
+    else if (!scene_is_withheld(scene) && merge_may_begin(scene, target))
         add_lvm(scene, STEP_LVM_MERGE, scene->snapshot);
 }
 

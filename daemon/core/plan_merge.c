@@ -70,7 +70,7 @@ static void plan_live_merge_start(struct scene *scene, const struct target *targ
     const struct dm_device *snapshot = scene->snapshot;
     const struct dm_device *user = find_open_origin_user(scene);
     scene->plan->begun = scene->intent->interrupted;
-    if (scene_is_cancelled(scene))
+    if (scene_is_withheld(scene))
         ;
     else if (snapshot->has_inactive && !scene_merge_waits_in(snapshot, scene->intent))
         scene_decide(scene->plan, PLAN_DEFER, "somebody else has loaded a table into it");

@@ -4,7 +4,7 @@ static bool may_hand_over(struct scene *scene, const struct target *target)
 {
     const struct dm_device *snapshot = scene->snapshot, *origin_user = scene->origin_user;
     bool waiting = scene_table_waits_in(origin_user, scene->intent);
-    if (scene_is_cancelled(scene))
+    if (scene_is_withheld(scene))
         return false;
     if (dm_device_only_target(origin_user)->length_sectors != scene->intent->length_sectors)
         scene_decide(scene->plan, PLAN_REFUSE, "the origin's device %s is not as long as it",

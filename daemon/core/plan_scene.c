@@ -88,7 +88,14 @@ static uint32_t used_centipercent(const struct snapshot_status *status)
 
 static bool usage_has_fallen(const struct intent *intent, const struct snapshot_status *status)
 {
-    return used_centipercent(status) + intent->hysteresis_centipercent < intent->used_centipercent;
+    return !intent_is_ordered(intent) &&
+           used_centipercent(status) + intent->hysteresis_centipercent < intent->used_centipercent;
+}
+
+/* Who orders a drop means the snapshot, lost or not. */
+static bool may_be_lost(const struct intent *intent)
+{
+    return intent->lost || (intent_is_ordered(intent) && intent->action == ACTION_DROP);
 }
 
 /* The snapshot as it was when the intent was made: the state and usage that an action may begin from. */
@@ -102,7 +109,7 @@ bool scene_may_begin(struct scene *scene, const struct target *target)
         scene_decide(scene->plan, PLAN_ABANDON, "it is not lost");
     else if (!intent->lost && status->state == SNAPSHOT_UNKNOWN)
         scene_decide(scene->plan, PLAN_REFUSE, "the kernel does not know its state");
-    else if (!intent->lost && snapshot_state_is_lost(status->state))
+    else if (!may_be_lost(intent) && snapshot_state_is_lost(status->state))
         scene_decide(scene->plan, intent->interrupted ? PLAN_REFUSE : PLAN_ABANDON,
                      "it is lost: its status is %s", snapshot_state_name(status->state));
     else if (!intent->lost && !intent->interrupted && usage_has_fallen(intent, status))
@@ -112,12 +119,18 @@ bool scene_may_begin(struct scene *scene, const struct target *target)
     return false;
 }
 
-bool scene_is_cancelled(struct scene *scene)
+bool scene_is_withheld(struct scene *scene)
 {
-    bool is_cancelled = scene->intent->cancelled && !scene->intent->interrupted;
-    if (is_cancelled)
-        scene_decide(scene->plan, PLAN_ABANDON, "its rung is no longer in the configuration");
-    return is_cancelled;
+    const struct intent *intent = scene->intent;
+    if (intent->interrupted)
+        return false;
+    if (intent->cancelled)
+        scene_decide(scene->plan, PLAN_ABANDON,
+                     intent_is_ordered(intent) ? "the order was taken back"
+                                               : "its rung is no longer in the configuration");
+    else if (intent->held[0])
+        scene_decide(scene->plan, PLAN_DEFER, "%s", intent->held);
+    return intent->cancelled || intent->held[0];
 }
 
 static bool table_uses(const struct dm_table *table, dev_t number)

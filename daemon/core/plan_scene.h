@@ -36,8 +36,8 @@ bool table_is_waiting(const struct dm_device *device, const struct target *table
 bool scene_merge_waits_in(const struct dm_device *device, const struct intent *intent);
 bool scene_table_waits_in(const struct dm_device *origin_user, const struct intent *intent);
 
-/* Whether the configuration no longer wants it; decides then. */
-bool scene_is_cancelled(struct scene *scene);
+/* Whether it is not to be begun: the configuration no longer wants it, or an operator holds it; decides then. */
+bool scene_is_withheld(struct scene *scene);
 
 /* Whether state and usage are still those that an action may begin from; decides where they are not. */
 bool scene_may_begin(struct scene *scene, const struct target *target);

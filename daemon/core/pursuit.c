@@ -161,24 +161,47 @@ bool pursuit_consider(struct pursuit *pursuit, const struct plan *plan, uint64_t
     return false;
 }
 
-bool pursuit_must_be_recorded(struct pursuit *pursuit)
+/* Nobody decides an order anew: one that could not be begun at once is kept whatever it waits for. */
+static bool must_be_kept(const struct pursuit *pursuit)
 {
     bool waits = pursuit->phase == PURSUIT_DEFERRED && pursuit->deferred_told;
     bool merges = pursuit->phase == PURSUIT_MERGING && pursuit->recorded;
-    if (pursuit->intent.action != ACTION_MERGE || !pursuit->outdated || !(waits || merges))
+    bool is_order = intent_is_ordered(&pursuit->intent) &&
+                    (pursuit->phase == PURSUIT_DEFERRED || pursuit->phase == PURSUIT_RETRYING);
+    return is_order || (pursuit->intent.action == ACTION_MERGE && (waits || merges));
+}
+
+bool pursuit_must_be_recorded(struct pursuit *pursuit)
+{
+    if (!pursuit->outdated || !must_be_kept(pursuit))
         return false;
+    pursuit->recording = pursuit->phase == PURSUIT_RETRYING;
     pursuit->phase = PURSUIT_ACTING;
     pursuit->recorded = true;
     pursuit->outdated = false;
     return true;
 }
 
+/* The child has found what was known and told before it was started to record it. */
+static bool is_nothing_new(struct pursuit *pursuit, const struct action_result *result)
+{
+    bool is_same = pursuit->recording && !result->ended && !result->error && result->verdict == PLAN_REFUSE &&
+                   strcmp(pursuit->reason, result->reason) == 0;
+    pursuit->recording = false;
+    return is_same;
+}
+
 unsigned pursuit_take_result(struct pursuit *pursuit, const struct action_result *result, uint64_t now_usec)
 {
+    bool nothing_new = is_nothing_new(pursuit, result);
     pursuit->begun = result->begun;
     pursuit->intent.asked_lvm = pursuit->intent.asked_lvm || result->asked_lvm;
     if (result->grow_to_sectors)
         pursuit->intent.grow_to_sectors = result->grow_to_sectors;
+    if (nothing_new) {
+        pursuit->phase = PURSUIT_RETRYING;
+        return 0;
+    }
     if (result->ended) {
         bool done = result->verdict == PLAN_ACT;
         return end(pursuit, result->reason, done);

@@ -358,6 +358,23 @@ void announce_config(struct journal *journal, int priority, const char *result, 
     say(journal, &event, NULL, "%s", sentence);
 }
 
+void announce_hold(struct journal *journal, const struct subject *subject, const char *reason)
+{
+    char name[EVENT_NAME_MAX];
+    struct event event = {.kind = EVENT_CONFIG, .priority = LOG_NOTICE, .action = "hold", .result = reason};
+    say(journal, &event, subject, "No action is begun on %s: it is %s. Alerts and hooks go on.",
+        event_text_name(subject->name, name), reason);
+}
+
+void announce_hold_end(struct journal *journal, const struct subject *subject, const char *reason)
+{
+    char name[EVENT_NAME_MAX];
+    struct event event = {
+        .kind = EVENT_CONFIG, .priority = LOG_NOTICE, .action = "release", .result = reason};
+    say(journal, &event, subject, "%s is not held any more: %s. What was due meanwhile is begun.",
+        event_text_name(subject->name, name), reason);
+}
+
 void announce_second_watcher(struct journal *journal, const struct member *member)
 {
     char name[EVENT_NAME_MAX];

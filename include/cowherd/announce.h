@@ -79,6 +79,10 @@ void announce_brake_released(struct journal *journal, const struct subject *subj
                              const struct brake_stage *stage);
 void announce_brake_failed(struct journal *journal, const struct subject *subject,
                            const struct brake_stage *stage, const char *reason);
+/* A hold of an operator's: that it begins ("held by root until 12:30:00"), that it has ended, and why. */
+void announce_hold(struct journal *journal, const struct subject *subject, const char *reason);
+void announce_hold_end(struct journal *journal, const struct subject *subject, const char *reason);
+
 /* lvm's dmeventd watches it too. */
 void announce_second_watcher(struct journal *journal, const struct member *member);
 

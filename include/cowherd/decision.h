@@ -29,7 +29,6 @@ bool decision_adopts_merge(const struct member *member, const char *boot_id, str
  * let finish. */
 const struct rung *decision_rung_when_lost(const struct member *member, const struct policy *policy);
 
-/* After a change of the configuration: an action that has not begun needs its rung in it, and has its
- * section's word on open snapshots, on where an extension comes from and how far it may go. policy may be
- * NULL. */
+/* After a change of the configuration: an action that has not begun needs its rung in it, unless it was ordered, and has
+ * its section's word on open snapshots, on where an extension comes from and how far it may go. policy may be NULL. */
 void decision_review(struct intent *intent, const struct policy *policy);

@@ -42,7 +42,7 @@ struct errands {
     bool dry_run;
     struct action_memory memory;                                /* what actions took */
     void (*stalled)(const struct subject *subject, void *user); /* `on stalled` is due */
-    void (*ended)(const struct errand *errand, void *user);     /* a child has ended: look again */
+    void (*ended)(const struct errand *errand, void *user); /* a child has ended, or an order: look again */
     void *user;
 };
 
@@ -79,6 +79,10 @@ uint64_t errands_took_usec(const struct errands *errands, enum action_kind actio
 
 /* How many have a child at work. */
 size_t errands_acting(const struct errands *errands);
+
+/* Has every intent held, or not any more: the function says why, or "". One whose hold ends goes on at once. */
+void errands_hold(struct errands *errands, const char *(*held)(const struct intent *intent, void *user),
+                  void *user);
 
 /* Has every intent reviewed, after the configuration has changed: the function may cancel it. */
 void errands_review(struct errands *errands, void (*review)(struct intent *intent, void *user), void *user);

@@ -63,6 +63,9 @@ struct guarantee_subject {
     int under_way;                       /* the rung whose action is, or -1 */
     uint64_t under_way_used_sectors;     /* when that was decided */
     const char *under_way_reason;        /* why it has failed or must wait, or NULL */
+    const char *held;                    /* why no action is begun on it by an operator's word, or NULL */
+    uint64_t
+        order_usec; /* what an operator's order takes that is at work: every rung waits for it; 0: none is */
 };
 
 /* One rung that changes the device, judged as if it were the lowest. */

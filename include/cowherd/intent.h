@@ -12,7 +12,11 @@
 #define INTENT_TEXT_MAX 8192 /* names, a rung and a path, escaped to four times their size, and numbers */
 #define INTENT_RUNG_MAX 256  /* a configuration line has 200 characters at most */
 #define INTENT_PATH_MAX 256
-#define BOOT_ID_BYTES   37 /* a UUID with its end */
+#define INTENT_HELD_MAX 192 /* who, and until when */
+
+/* What the rung of an operator's order begins with: no rung of a configuration does. */
+#define INTENT_ORDER  "order of "
+#define BOOT_ID_BYTES 37 /* a UUID with its end */
 
 struct intent {
     enum action_kind action; /* ACTION_EXTEND, ACTION_MERGE or ACTION_DROP */
@@ -49,11 +53,13 @@ struct intent {
     bool asked_lvm; /* lvm has taken on the merge, and does it by itself when the origin is activated next */
 
     uint32_t
-        used_centipercent; /* when it was decided; below this less the hysteresis it is not begun any more */
+        used_centipercent; /* when it was decided; below this less the hysteresis a rung's is not begun any more */
     uint32_t hysteresis_centipercent;
 
-    bool cancelled;  /* the configuration no longer wants it: it is not begun any more. Not recorded. */
-    uint32_t cookie; /* of udev, to be released after a crash; 0: none */
+    bool
+        cancelled; /* the configuration no longer wants it, or the operator: it is not begun any more. Not recorded. */
+    char held[INTENT_HELD_MAX]; /* by an operator: why it is not begun yet; or empty. Not recorded. */
+    uint32_t cookie;            /* of udev, to be released after a crash; 0: none */
     char boot_id[BOOT_ID_BYTES];
 };
 
@@ -62,6 +68,9 @@ int intent_format(const struct intent *intent, char *text, size_t size);
 
 /* Reads it from text. Returns 0, or -EBADMSG where anything is missing, doubled, unknown or not of its form. */
 int intent_parse(const char *text, struct intent *ret_intent);
+
+/* Whether it is an operator's order: then no rung stands behind it, and it does not depend on usage. */
+bool intent_is_ordered(const struct intent *intent);
 
 /* Whether two intents are about the same snapshot (same device of the same boot, same origin and store). */
 bool intent_same_snapshot(const struct intent *a, const struct intent *b);

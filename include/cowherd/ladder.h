@@ -66,5 +66,8 @@ bool ladder_waits_for_time(const struct ladder *ladder, const struct policy *pol
 /* Arms the rung with this text again, whatever usage is. */
 void ladder_rearm(struct ladder *ladder, const struct policy *policy, const char *text);
 
+/* Arms every rung again whose action changes the device. */
+void ladder_rearm_actions(struct ladder *ladder, const struct policy *policy);
+
 /* Keeps what fired over a change of policy: rungs with the same text stay as they were, new ones are armed. */
 void ladder_carry_over(struct ladder *ladder, const struct policy *from, const struct policy *to);

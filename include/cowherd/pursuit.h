@@ -52,10 +52,11 @@ enum pursuit_tell {
 struct pursuit {
     struct intent intent;
     enum pursuit_phase phase;
-    bool recorded; /* the intent may be in the state directory */
-    bool outdated; /* what is recorded of it is not all that is known, or nothing is recorded */
-    bool begun;    /* past the point from which there is a way back */
-    bool started;  /* its start has been told */
+    bool recorded;  /* the intent may be in the state directory */
+    bool outdated;  /* what is recorded of it is not all that is known, or nothing is recorded */
+    bool recording; /* its child was started for no more than that, while it is to be tried again later */
+    bool begun;     /* past the point from which there is a way back */
+    bool started;   /* its start has been told */
     bool stalled;
     bool deferred_told;
     uint64_t deferred_usec;       /* since when it is deferred for this reason; 0: it is not */
@@ -94,7 +95,7 @@ void pursuit_hurry(struct pursuit *pursuit, uint64_t time_left_usec, uint64_t no
 bool pursuit_consider(struct pursuit *pursuit, const struct plan *plan, uint64_t now_usec,
                       unsigned *ret_tell);
 
-/* Whether the child is to be started only to record it: a merge that must wait for a device to be closed may have to
+/* Whether the child is to be started only to record it: an order that must wait; a merge that must wait for a device to be closed may have to
  * wait for the next boot, and whoever makes the tables there must find it; one that the kernel went on with after a
  * reboot is this boot's now. Call it behind pursuit_consider(). */
 bool pursuit_must_be_recorded(struct pursuit *pursuit);

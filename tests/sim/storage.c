@@ -4,6 +4,7 @@
 #include "children.h"
 #include "cowherd/brake_limit.h"
 #include "cowherd/intent_file.h"
+#include "cowherd/operator_hold_file.h"
 #include "cowherd/store_device.h"
 #include "cowherd/store_growth.h"
 #include "oracle.h"
@@ -61,6 +62,7 @@ int intent_file_store(const char *directory, const struct intent *intent)
         record = &records[n_records++];
     *record = *intent;
     record->cancelled = false; /* not recorded */
+    record->held[0] = '\0';
     return 0;
 }
 
@@ -104,6 +106,19 @@ int intent_file_list(const char *directory, struct intent **ret_intents, size_t 
 int intent_boot_id(char boot_id[static BOOT_ID_BYTES])
 {
     strcpy(boot_id, BOOT_ID);
+    return 0;
+}
+
+/* No operator is played. */
+int operator_hold_file_store(const char *directory, const struct operator_holds *holds, const char *boot_id)
+{
+    (void)directory, (void)holds, (void)boot_id;
+    return 0;
+}
+
+int operator_hold_file_read(const char *directory, const char *boot_id, struct operator_holds *ret_holds)
+{
+    (void)directory, (void)boot_id, (void)ret_holds;
     return 0;
 }
 

@@ -1,0 +1,8 @@
+/* Reloading: the configuration is read anew, by a signal or by order. */
+#pragma once
+
+#include "manager_state.h"
+
+/* Takes it or leaves the former in force, tells of it, and looks at everybody. 0; -EBADMSG: it is refused, and the manager's
+ * config_error is its first error. The timer is the caller's to set. */
+int reload(struct manager *manager);
