@@ -250,6 +250,26 @@ static void test_what_a_lost_one_gets(void **state)
     assert_null(decision_rung_when_lost(&fixture.member, &fixture.policy));
 }
 
+/* No rung stands behind it, and none makes it stand again when it was taken back. */
+static void test_an_order_outlives_a_reload(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+    set_up(&fixture);
+    struct intent intent = decision_intent(&fixture.member, &fixture.policy, &fixture.rungs[2], "boot");
+    strcpy(intent.rung, INTENT_ORDER "root");
+    fixture.policy.drop_open = false;
+    decision_review(&intent, &fixture.policy);
+    assert_false(intent.cancelled || intent.drop_open);
+    decision_review(&intent, NULL);
+    assert_false(intent.cancelled);
+    assert_string_equal(intent.extend_from, "");
+    assert_int_equal(intent.limit_sectors, 0);
+    intent.cancelled = true;
+    decision_review(&intent, &fixture.policy);
+    assert_true(intent.cancelled);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -261,6 +281,7 @@ int main(void)
         cmocka_unit_test(test_only_a_merge_rung_adopts),
         cmocka_unit_test(test_a_reload_is_heard),
         cmocka_unit_test(test_what_a_lost_one_gets),
+        cmocka_unit_test(test_an_order_outlives_a_reload),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

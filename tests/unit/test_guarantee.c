@@ -742,6 +742,35 @@ static void test_extremes(void **state)
     }
 }
 
+/* No rung may begin anything then; what is under way has its own word. */
+static void test_held_by_an_operator(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture);
+    only_rung(&fixture, 6000, ACTION_DROP);
+    assert_true(guarantee_verdict_holds(verdict(&fixture)));
+    fixture.subject.held = "held by root until 12:30:00";
+    assert_string_equal(text(&fixture), "drop cannot be carried out now: held by root until 12:30:00");
+    assert_int_equal(verdict(&fixture), GUARANTEE_CANNOT_ACT);
+    fixture.subject.under_way = 0;
+    assert_true(guarantee_verdict_holds(verdict(&fixture)));
+}
+
+/* An order at work is waited for by every rung: at 60 % there are 99 ms. */
+static void test_an_order_at_work(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture);
+    only_rung(&fixture, 6000, ACTION_DROP);
+    fixture.subject.took_usec[ACTION_DROP] = 12 * MSEC;
+    fixture.subject.order_usec = 30 * MSEC;
+    assert_int_equal(verdict(&fixture), GUARANTEE_IN_TIME);
+    fixture.subject.order_usec = 60 * MSEC;
+    assert_int_equal(verdict(&fixture), GUARANTEE_LATE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -762,6 +791,8 @@ int main(void)
         cmocka_unit_test(test_can_it_act),
         cmocka_unit_test(test_passed),
         cmocka_unit_test(test_under_way),
+        cmocka_unit_test(test_held_by_an_operator),
+        cmocka_unit_test(test_an_order_at_work),
         cmocka_unit_test(test_extremes),
         cmocka_unit_test(test_waits_for_a_time_rung),
         cmocka_unit_test(test_held_extension_must_gain),

@@ -369,6 +369,18 @@ static void test_carry_over(void **state)
     }
 }
 
+static void test_what_changes_the_device_is_armed_again(void **state)
+{
+    (void)state;
+    static struct action alert = {.kind = ACTION_ALERT}, drop = {.kind = ACTION_DROP};
+    struct rung rungs[] = {{.actions = &alert, .n_actions = 1}, {.actions = &drop, .n_actions = 1}};
+    struct policy policy = policy_of(rungs, 2);
+    struct ladder ladder = {.marks = {{true, 7012}, {true, 9100}}};
+    ladder_rearm_actions(&ladder, &policy);
+    assert_true(ladder.marks[0].fired);
+    assert_false(ladder.marks[1].fired);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -391,6 +403,7 @@ int main(void)
         cmocka_unit_test(test_heights_are_those_crossed),
         cmocka_unit_test(test_waits_for_time),
         cmocka_unit_test(test_carry_over),
+        cmocka_unit_test(test_what_changes_the_device_is_armed_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
