@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define GROWTH_TEXT_MAX (2 * BYTES_TEXT_MAX + 16)
+
 static bool is_merging(const struct member *member)
 {
     return member->target.kind == TARGET_SNAPSHOT_MERGE;
@@ -57,16 +59,16 @@ static const char *describe_merge(const struct intent *intent)
 }
 
 static const char *describe_growth(const struct intent *intent, uint64_t total_sectors,
-                                   char text[static ORDER_TEXT_MAX])
+                                   char text[static GROWTH_TEXT_MAX])
 {
     char from[BYTES_TEXT_MAX], to[BYTES_TEXT_MAX];
-    snprintf(text, ORDER_TEXT_MAX, " from %s to %s", bytes_text(total_sectors * SECTOR_BYTES, from),
+    snprintf(text, GROWTH_TEXT_MAX, " from %s to %s", bytes_text(total_sectors * SECTOR_BYTES, from),
              bytes_text(plan_extend_goal_sectors(intent) * SECTOR_BYTES, to));
     return text;
 }
 
 static const char *describe(const struct intent *intent, const struct plan *plan, uint64_t total_sectors,
-                            char text[static ORDER_TEXT_MAX])
+                            char text[static GROWTH_TEXT_MAX])
 {
     if (intent->action == ACTION_EXTEND)
         return describe_growth(intent, total_sectors, text);
@@ -77,7 +79,7 @@ const char *order_would_text(const struct intent *intent, const struct plan *pla
                              uint64_t total_sectors, char text[static ORDER_TEXT_MAX])
 {
     const char *done = participle(intent->action);
-    char more[ORDER_TEXT_MAX];
+    char more[GROWTH_TEXT_MAX];
     switch (plan->verdict) {
     case PLAN_ACT:
         snprintf(text, ORDER_TEXT_MAX, "%s would be %s%s", name, done,
