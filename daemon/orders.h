@@ -2,7 +2,8 @@
  *
  * An order to extend, merge or drop becomes an intent like a rung's and goes the same way (errand.h): recorded, tried again,
  * deferred, announced with the rung "order of WHO". It stands over a reload and a restart, however full the store is; a rung
- * of the ladder that is crossed meanwhile may take its place as it may a rung's.
+ * of the ladder takes its place only where it is higher than the store was filled when the order was given. One that waits is
+ * taken back by a release. What waits by a rung gives way to an order, and is decided anew when that has ended.
  * A hold keeps every action from being begun on a snapshot (holds.h).
  *
  * NAME is a dm name or a UUID; or, where none is exactly so, a name with its bytes as \xNN, as messages have it.
@@ -11,7 +12,7 @@
  *   -ENOENT     no such snapshot
  *   -EINVAL     an amount that is none
  *   -EBUSY      another action is under way, or it is held
- *   -EPERM      it can never be done with this snapshot
+ *   -EPERM      it cannot be done with this snapshot, or not now; what must only wait for a device to be closed is begun
  *   -EBADMSG    a configuration that is refused
  *   -ENOMEM, -EIO …  it failed, as said
  */
@@ -34,7 +35,8 @@ int orders_merge(struct manager *manager, const char *name, bool dry_run, const 
 int orders_drop(struct manager *manager, const char *name, bool dry_run, const char *who,
                 char said[static ORDER_SAID_MAX]);
 
-/* For so many seconds; 0: until it is released, or the next boot. A second hold takes the first one's place. */
+/* For so many seconds; 0: until it is released, or the next boot. A second hold takes the first one's place. A release ends
+ * the hold; where there is none, it takes back an order that waits. */
 int orders_hold(struct manager *manager, const char *name, uint64_t seconds, bool dry_run, const char *who,
                 char said[static ORDER_SAID_MAX]);
 int orders_release(struct manager *manager, const char *name, bool dry_run, const char *who,

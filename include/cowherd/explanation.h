@@ -8,7 +8,7 @@
 
 struct explanation_rung {
     char *text;    /* as written: "at 75% = extend 20%" */
-    char *state;   /* "armed", "fired"; of `on lost` and `on stalled`, which are no heights: "" */
+    char *state;   /* "armed", "fired" */
     char *would;   /* what it would do now, or why it cannot: "it would be dropped", "it would wait: …" */
     char *in_time; /* "yes", "no" of one that changes the device, else "" */
     char *reason;  /* of in_time, in figures; or "" */

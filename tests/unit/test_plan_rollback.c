@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -37,6 +38,18 @@ static void cancel(struct machine *machine, struct intent *intent)
 {
     (void)machine;
     intent->cancelled = true;
+}
+
+static void hold(struct machine *machine, struct intent *intent)
+{
+    (void)machine;
+    strcpy(intent->held, "held by root until it is released");
+}
+
+static void release(struct machine *machine, struct intent *intent)
+{
+    (void)machine;
+    intent->held[0] = '\0';
 }
 
 static void fall(struct machine *machine, struct intent *intent)
@@ -262,6 +275,71 @@ static void test_cancelled(void **state)
     }
 }
 
+/* What has begun is finished; what has not waits, and goes on when it may. */
+static void test_held(void **state)
+{
+    static const struct hindrance held = {hold, release, PLAN_DEFER, false};
+
+    (void)state;
+    for (size_t i = 0; i < N_SCENARIOS; i++) {
+        hinder(i, &held);
+        ignore(i, hold, NULL);
+    }
+}
+
+static void test_the_hold_is_the_reason(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < N_SCENARIOS; i++) {
+        struct machine machine;
+        struct intent intent;
+        scenarios[i].prepare(&machine, &intent);
+        hold(&machine, &intent);
+        open_device(&machine, S);
+        struct run run = run_of(&machine, &intent);
+        pursue(&run);
+        assert_int_equal(run.plan.verdict, PLAN_DEFER);
+        assert_string_equal(run.plan.reason, intent.held);
+        assert_int_equal(run.steps, 0);
+    }
+}
+
+/* Who ordered it did not do so because of how full it was, nor, of a drop, because it was not lost. */
+static void test_an_order_does_not_depend_on_usage(void **state)
+{
+    static const event_function events[] = {fall, lose};
+
+    (void)state;
+    for (size_t i = 0; i < LOST_DROP; i++)
+        for (size_t j = 0; j < 2; j++) {
+            struct machine machine;
+            struct intent intent;
+            scenarios[i].prepare(&machine, &intent);
+            strcpy(intent.rung, INTENT_ORDER "root");
+            bool goes_on = events[j] == fall || intent.action == ACTION_DROP;
+            events[j](&machine, &intent);
+            struct run run = run_of(&machine, &intent);
+            pursue(&run);
+            assert_true(run.ended || run.plan.verdict == PLAN_WAIT);
+            assert_int_equal(run.plan.verdict == PLAN_ABANDON, !goes_on);
+        }
+}
+
+static void test_an_order_of_an_unknown_state_waits(void **state)
+{
+    struct machine machine;
+    struct intent intent;
+
+    (void)state;
+    prepare_drop(&machine, &intent);
+    strcpy(intent.rung, INTENT_ORDER "root");
+    puzzle(&machine, &intent);
+    struct run run = run_of(&machine, &intent);
+    pursue(&run);
+    assert_int_equal(run.plan.verdict, PLAN_REFUSE);
+    assert_int_equal(run.steps, 0);
+}
+
 static void test_usage_fallen(void **state)
 {
     static const struct hindrance fallen = {fall, NULL, PLAN_ABANDON, false};
@@ -470,6 +548,10 @@ int main(void)
         cmocka_unit_test(test_snapshot_opened_behind_the_handover),
         cmocka_unit_test(test_open_snapshot_closes),
         cmocka_unit_test(test_cancelled),
+        cmocka_unit_test(test_held),
+        cmocka_unit_test(test_the_hold_is_the_reason),
+        cmocka_unit_test(test_an_order_does_not_depend_on_usage),
+        cmocka_unit_test(test_an_order_of_an_unknown_state_waits),
         cmocka_unit_test(test_usage_fallen),
         cmocka_unit_test(test_lost_before_it_began),
         cmocka_unit_test(test_not_lost_any_more),
