@@ -4,7 +4,7 @@
  * deferred, announced with the rung "order of WHO". It stands over a reload and a restart, however full the store is; a rung
  * of the ladder takes its place only where it is higher than the store was filled when the order was given. One that waits is
  * taken back by a release. What waits by a rung gives way to an order, and is decided anew when that has ended.
- * A hold keeps every action from being begun on a snapshot (holds.h).
+ * A hold keeps every action from being begun on a snapshot (cowherd/operator_hold.h).
  *
  * NAME is a dm name or a UUID; or, where none is exactly so, a name with its bytes as \xNN, as messages have it.
  * said gets one sentence: what was begun, with dry_run what would be, on failure why not. who: "root", "user alice (1000)".

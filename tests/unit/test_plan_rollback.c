@@ -304,6 +304,21 @@ static void test_the_hold_is_the_reason(void **state)
     }
 }
 
+/* Half of it may be done: a hold stops what is to be begun, not what has begun before a reboot. */
+static void test_what_a_reboot_interrupted_is_not_held(void **state)
+{
+    struct machine machine;
+    struct intent intent;
+
+    (void)state;
+    prepare_rollback(&machine, &intent);
+    intent.interrupted = true;
+    hold(&machine, &intent);
+    struct run run = run_of(&machine, &intent);
+    pursue_to_end(&run);
+    assert_done(&run, &scenarios[ROLLBACK]);
+}
+
 /* Who ordered it did not do so because of how full it was, nor, of a drop, because it was not lost. */
 static void test_an_order_does_not_depend_on_usage(void **state)
 {
@@ -550,6 +565,7 @@ int main(void)
         cmocka_unit_test(test_cancelled),
         cmocka_unit_test(test_held),
         cmocka_unit_test(test_the_hold_is_the_reason),
+        cmocka_unit_test(test_what_a_reboot_interrupted_is_not_held),
         cmocka_unit_test(test_an_order_does_not_depend_on_usage),
         cmocka_unit_test(test_an_order_of_an_unknown_state_waits),
         cmocka_unit_test(test_usage_fallen),
