@@ -112,6 +112,7 @@ static void hand_to_successor(struct errand *errand, uint64_t now_usec)
     give_way(errand, &errand->successor, now_usec);
     errand->goes_on = false;
     pursuit_begin(&errand->pursuit, &errand->successor, recorded, now_usec);
+    errand->pursuit.outdated = true; /* what is recorded is another's */
 }
 
 /* How far it came is not known: as if past the point of no return, until the next plan shows it, so that nobody takes its
@@ -338,6 +339,7 @@ int errands_begin(struct errands *errands, const struct intent *intent, const st
         hurry(errand);
         return 0;
     }
+    bool takes_place = errand != NULL; /* then what is recorded is another's */
     if (errand) {
         give_way(errand, intent, now_usec);
         recorded = recorded || errand->pursuit.recorded;
@@ -348,6 +350,7 @@ int errands_begin(struct errands *errands, const struct intent *intent, const st
     errand->stopped_usec = 0;
     errand->goes_on = goes_on;
     pursuit_begin(&errand->pursuit, intent, recorded, now_usec);
+    errand->pursuit.outdated = errand->pursuit.outdated || takes_place;
     return 0;
 }
 

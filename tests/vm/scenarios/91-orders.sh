@@ -28,9 +28,14 @@ done_by_order() {
     event 20 COWHERD_EVENT=action-done "COWHERD_SNAPSHOT=$1" "COWHERD_ACTION=$2" "COWHERD_RUNG=order of root" >/dev/null
 }
 
+has_total() { [[ $(total "$1") -eq $2 ]]; }
+is_invalid() { [[ $(state "$1") == Invalid ]]; }
+
 deferred_for() {
     entries COWHERD_EVENT=deferred "COWHERD_SNAPSHOT=$1" | jq -r .COWHERD_RESULT | grep -q -- "$2"
 }
+
+no_hold() { ! grep -q held /run/cowherd/holds; }
 
 no_intent() { [[ -z $(ls /var/lib/cowherd) ]]; }
 
@@ -74,7 +79,7 @@ extend() {
     check_eq "by what was ordered" "$(total grown)" $((22 * MIB))
     ordered "its section's limit holds" "from 22 MiB to 24 MiB" Extend ssb grown 6MiB true
     ordered "up to there" "grown is being extended" Extend ssb grown 6MiB false
-    check "it is" wait_until 20 test "$(total grown)" -eq $((24 * MIB))
+    check "it is" wait_until 20 has_total grown $((24 * MIB))
     check "no intent is left" wait_until 10 no_intent
     refused "and not beyond" "extend-limit of 24 MiB" Extend ssb grown 6MiB false
     check_eq "nothing was extended twice" "$(count_events COWHERD_EVENT=action-done COWHERD_SNAPSHOT=grown)" 2
@@ -92,9 +97,9 @@ over_restart() {
     check "it is told" wait_until 10 deferred_for waits "the snapshot is open"
     check "and kept" test -n "$(ls /var/lib/cowherd)"
     write_config "; read anew"
-    ordered "a reload by order" "is in force" Reload
-    systemctl kill -s KILL cowherd.service
+    ordered "a reload by order" "" Reload
     mark
+    systemctl kill -s KILL cowherd.service
     wait_until 30 systemctl is-active cowherd.service
     event 20 COWHERD_EVENT=rung COWHERD_SNAPSHOT=waits "COWHERD_RUNG=at 20% = merge" >/dev/null
     check "the order waits on after both" wait_until 10 deferred_for waits "the snapshot is open"
@@ -131,14 +136,14 @@ hold() {
     ordered "its guarantee is honest" '"no" .*cannot be carried out now: held by root' Explain s held
     grep -q '"at 30% = drop" "fired" "the drop is under way: deferred: held by root' <<<"$OUTPUT" || fail "the rung: $OUTPUT"
     grep -q '"\[snapshot held\] of /etc/cowherd/cowherd.conf:11"' <<<"$OUTPUT" || fail "the section: $OUTPUT"
-    systemctl restart cowherd.service
     mark
+    systemctl restart cowherd.service
     check "the restarted daemon holds it too" wait_until 10 deferred_for held "held by root until it is released"
     check_eq "nothing was begun" "$(count_events COWHERD_SNAPSHOT=held COWHERD_EVENT=action-start)" 0
     ordered "a hold for a while takes its place" "held by root until [0-9][0-9]:" Hold stb held 3 false
     event 20 COWHERD_EVENT=action-done COWHERD_SNAPSHOT=held COWHERD_ACTION=drop "COWHERD_RUNG=at 30% = drop" >/dev/null
     check_eq "its end is told before" "$(entries COWHERD_SNAPSHOT=held COWHERD_ACTION=release | jq -r .COWHERD_RESULT)" "its time is over"
-    check "the hold has gone with the device" wait_until 10 test "$(grep -c held /run/cowherd/holds)" -eq 0
+    check "the hold has gone with the device" wait_until 10 no_hold
 }
 
 released() {
@@ -166,8 +171,8 @@ merge_and_lost() {
     done_by_order undone merge
     check_eq "the old data is back" "$(sha "$ORIGIN" 8)" "$old"
     make_backup dead /dev/ram3 /dev/ram4 $((2 * MIB))
-    fill /dev/mapper/waits-origin 4
-    check "a snapshot is lost" wait_until 10 test "$(state dead)" = Invalid
+    fill "$ORIGIN" 4
+    check "a snapshot is lost" wait_until 10 is_invalid dead
     event 20 COWHERD_EVENT=lost COWHERD_SNAPSHOT=dead >/dev/null
     refused "it cannot be merged" "it is lost: its status is Invalid" Merge sb dead false
     ordered "but dropped" "dead is being dropped" Drop sb dead false
