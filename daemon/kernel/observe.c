@@ -1,100 +1,85 @@
 /* Looking: list, table, status, info. Nothing here changes anything or can block. */
+#include "cowherd/disk_memory.h"
 #include "cowherd/kernel.h"
-#include "task.h"
+#include "disk_nodes.h"
+#include "inquiry.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
-static int read_targets(struct dm_task *task, struct dm_table *table)
+/* Kept for the next look, children's copies too. */
+static struct inquiry all_devices, one_device;
+static struct disk_memory remembered;
+
+static int read_targets(struct dm_table *table)
 {
-    void *next = NULL;
-    do {
-        uint64_t start, length;
-        char *kind, *parameters;
+    struct inquiry_line line;
+    for (size_t place = 0; inquiry_next_line(&one_device, &place, &line);) {
         struct target target = {0};
-        next = dm_get_next_target(task, next, &start, &length, &kind, &parameters);
-        if (!kind)
-            continue; /* a device without a table */
-        int r = target_parse(kind, parameters ? parameters : "", start, length, &target);
+        int r = target_parse(line.kind, line.text, line.start_sectors, line.length_sectors, &target);
         if (r < 0 || (r = dm_table_add(table, &target)) < 0)
             return r;
-    } while (next);
-    return 0;
-}
-
-static int read_table(dev_t number, bool inactive, struct dm_info *ret_info, struct dm_task **ret_task,
-                      struct dm_table *table)
-{
-    _cleanup_task_ struct dm_task *task = NULL;
-    int r = task_create(DM_DEVICE_TABLE, number, &task);
-    if (r < 0)
-        return r;
-    if (!dm_task_no_flush(task) || (inactive && !dm_task_query_inactive_table(task)))
-        return -EINVAL;
-    if ((r = task_run(task, ret_info)) < 0 || (r = read_targets(task, table)) < 0)
-        return r;
-    if (ret_task) {
-        *ret_task = task;
-        task = NULL;
     }
     return 0;
 }
 
-static void set_info(struct dm_device *device, const struct dm_info *info)
+static int read_table(dev_t number, unsigned flags, struct dm_table *table)
 {
-    device->open_count = info->open_count > 0 ? (unsigned)info->open_count : 0;
-    device->suspended = info->suspended;
-    device->deferred_remove = info->deferred_remove;
-    device->has_inactive = info->inactive_table;
+    int r = inquiry_ask(&one_device, DM_TABLE_STATUS, number, DM_STATUS_TABLE_FLAG | DM_NOFLUSH_FLAG | flags);
+    return r < 0 ? r : read_targets(table);
+}
+
+static unsigned open_count_of(const struct dm_ioctl *info)
+{
+    return info->open_count > 0 ? (unsigned)info->open_count : 0;
+}
+
+/* Of the last answer. */
+static void set_info(struct dm_device *device)
+{
+    const struct dm_ioctl *info = one_device.answer;
+    device->open_count = open_count_of(info);
+    device->suspended = info->flags & DM_SUSPEND_FLAG;
+    device->deferred_remove = info->flags & DM_DEFERRED_REMOVE;
+    device->has_inactive = info->flags & DM_INACTIVE_PRESENT_FLAG;
 }
 
 /* One status line, onto the target that the table had in its place. */
-static int take_status(struct target *target, uint64_t start, uint64_t length, const char *kind,
-                       const char *line)
+static int take_status(struct target *target, const struct inquiry_line *line)
 {
-    if (target->start_sectors != start || target->length_sectors != length)
+    if (target->start_sectors != line->start_sectors || target->length_sectors != line->length_sectors)
         return -ESTALE;
     if (target->kind == TARGET_OTHER)
         return 0;
-    if (strcmp(kind, target_kind_name(target->kind)) != 0)
+    if (strcmp(line->kind, target_kind_name(target->kind)) != 0)
         return -ESTALE;
-    return target_is_snapshot(target) ? snapshot_status_parse(line, &target->status) : 0;
+    return target_is_snapshot(target) ? snapshot_status_parse(line->text, &target->status) : 0;
 }
 
-static int take_statuses(struct dm_task *task, struct dm_table *table)
+static int take_statuses(struct dm_table *table)
 {
-    void *next = NULL;
+    struct inquiry_line line;
     size_t i = 0;
-    do {
-        uint64_t start, length;
-        char *kind, *line;
-        next = dm_get_next_target(task, next, &start, &length, &kind, &line);
-        if (!kind)
-            continue;
+    for (size_t place = 0; inquiry_next_line(&one_device, &place, &line);) {
         if (i == table->n_targets)
             return -ESTALE;
-        int r = take_status(&table->targets[i++], start, length, kind, line ? line : "");
+        int r = take_status(&table->targets[i++], &line);
         if (r < 0)
             return r;
-    } while (next);
+    }
     return i == table->n_targets ? 0 : -ESTALE;
 }
 
 /* The status lines of a device: they must still fit the table that was read before them. */
-static int read_status(struct dm_device *device, struct dm_info *ret_info)
+static int read_status(struct dm_device *device)
 {
-    _cleanup_task_ struct dm_task *task = NULL;
-    int r = task_create(DM_DEVICE_STATUS, device->number, &task);
+    int r = inquiry_ask(&one_device, DM_TABLE_STATUS, device->number, DM_NOFLUSH_FLAG);
     if (r < 0)
         return r;
-    if (!dm_task_no_flush(task))
-        return -EINVAL;
-    if ((r = task_run(task, ret_info)) < 0)
-        return r;
-    const char *uuid = dm_task_get_uuid(task);
-    if (!uuid || strcmp(uuid, device->uuid) != 0)
+    if (strcmp(one_device.answer->uuid, device->uuid) != 0)
         return -ESTALE;
-    return take_statuses(task, &device->active);
+    return take_statuses(&device->active);
 }
 
 static bool has_snapshot(const struct dm_table *table)
@@ -105,33 +90,35 @@ static bool has_snapshot(const struct dm_table *table)
     return false;
 }
 
-static int copy_text(char *to, size_t size, const char *from)
+_Static_assert(DM_NAME_LEN == DM_NAME_BYTES && DM_UUID_LEN == DM_UUID_BYTES, "the kernel's names fit");
+
+static int read_sequence(struct dm_device *device, const struct disk_memory *memory)
 {
-    if (!from || strlen(from) >= size)
-        return -EBADMSG;
-    strcpy(to, from);
-    return 0;
+    if (memory && disk_memory_find(memory, device->number, &device->disk_sequence))
+        return 0;
+    return kernel_disk_sequence(device->number, &device->disk_sequence);
 }
 
-static int look_at(struct dm_device *device)
+/* memory: NULL where the disk sequence number must be read. */
+static int look_at(struct dm_device *device, const struct disk_memory *memory)
 {
-    _cleanup_task_ struct dm_task *task = NULL;
-    struct dm_info info;
-    int r = read_table(device->number, false, &info, &task, &device->active);
+    int r = read_table(device->number, 0, &device->active);
     if (r < 0)
         return r;
-    if ((r = copy_text(device->name, sizeof(device->name), dm_task_get_name(task))) < 0 ||
-        (r = copy_text(device->uuid, sizeof(device->uuid), dm_task_get_uuid(task))) < 0)
+    strcpy(device->name, one_device.answer->name);
+    strcpy(device->uuid, one_device.answer->uuid);
+    set_info(device);
+    if ((r = read_sequence(device, memory)) < 0)
         return r;
-    if ((r = kernel_disk_sequence(device->number, &device->disk_sequence)) < 0)
-        return r;
-    if (has_snapshot(&device->active) && (r = read_status(device, &info)) < 0)
-        return r;
-    set_info(device, &info);
+    if (has_snapshot(&device->active)) {
+        if ((r = read_status(device)) < 0)
+            return r;
+        set_info(device);
+    }
     if (!device->has_inactive)
         return 0;
     /* Swapped in or cleared between the two calls: then it is no table that waits. */
-    r = read_table(device->number, true, &info, NULL, &device->inactive);
+    r = read_table(device->number, DM_QUERY_INACTIVE_TABLE_FLAG, &device->inactive);
     return r == -ENXIO ? 0 : r;
 }
 
@@ -142,50 +129,80 @@ static void forget_tables(struct dm_device *device)
     device->active = device->inactive = (struct dm_table){0};
 }
 
-/* A table swapped between table and status is looked at again, three times in all: it cannot go on for ever. */
-static int look_again(struct dm_device *device)
+/* A table swapped between table and status is looked at again, three times in all: it cannot go on for ever. Returns
+ * what the last one did; where that is an error the device has it, too. */
+static int look_again(struct dm_device *device, const struct disk_memory *memory)
 {
     int r = -ESTALE;
+    device->error = 0;
     for (int i = 0; i < 3 && r == -ESTALE; i++) {
         forget_tables(device);
-        r = look_at(device);
+        r = look_at(device, memory);
+    }
+    if (r < 0) {
+        forget_tables(device);
+        device->error = r;
     }
     return r;
 }
 
-static int add_device(struct observation *observation, const struct dm_names *entry)
+static int add_device(struct observation *observation, const struct dm_name_list *entry)
 {
     struct dm_device *device = observation_add(observation);
     if (!device)
         return -ENOMEM;
     device->number = entry->dev;
     strncpy(device->name, entry->name, sizeof(device->name) - 1);
-    int r = look_again(device);
-    if (r == -ENXIO) {
-        dm_device_done(device);
+    int r = look_again(device, &remembered);
+    if (r == -ENXIO)
         observation->n_devices--;
-    } else if (r < 0) {
-        forget_tables(device);
-        device->error = r;
-    }
     return r == -ENOMEM ? r : 0;
+}
+
+/* What was remembered of a device is no longer true, or nobody can say: it is read. */
+static int read_forgotten(struct observation *observation, const struct disk_nodes *nodes)
+{
+    size_t kept = 0;
+    int r, result = 0;
+    for (size_t i = 0; i < observation->n_devices; i++) {
+        struct dm_device *device = &observation->devices[i];
+        r = disk_memory_is_refuted(&remembered, nodes, device->number) ? look_again(device, NULL) : 0;
+        if (r == -ENOMEM)
+            result = r;
+        if (r != -ENXIO)
+            observation->devices[kept++] = *device;
+    }
+    observation->n_devices = kept;
+    return result;
+}
+
+static int verify(struct observation *observation)
+{
+    struct disk_nodes nodes = {0};
+    int r = observation->n_devices ? disk_nodes_read(major(observation->devices[0].number), &nodes) : 0;
+    if (r != -ENOMEM) /* without a listing nothing is remembered */
+        r = read_forgotten(observation, &nodes);
+    if (r == 0)
+        r = disk_memory_take(&remembered, &nodes, observation);
+    disk_nodes_done(&nodes);
+    return r;
+}
+
+static int look_at_all(struct observation *observation)
+{
+    int r = inquiry_ask(&all_devices, DM_LIST_DEVICES, 0, 0);
+    if (r < 0)
+        return r;
+    const struct dm_name_list *entry = inquiry_first_name(&all_devices);
+    for (; entry && r == 0; entry = inquiry_next_name(entry))
+        r = add_device(observation, entry);
+    return r < 0 ? r : verify(observation);
 }
 
 int kernel_observe(struct observation *ret_observation)
 {
-    _cleanup_task_ struct dm_task *task = NULL;
     struct observation observation = {0};
-    int r = task_create(DM_DEVICE_LIST, 0, &task);
-    if (r < 0 || (r = task_run(task, NULL)) < 0)
-        return r;
-    const struct dm_names *entry = dm_task_get_names(task);
-    if (!entry)
-        return -EIO;
-    for (; entry->dev && r == 0; entry = (const void *)((const char *)entry + entry->next)) {
-        r = add_device(&observation, entry);
-        if (!entry->next)
-            break;
-    }
+    int r = look_at_all(&observation);
     if (r < 0)
         observation_done(&observation);
     else
@@ -195,7 +212,6 @@ int kernel_observe(struct observation *ret_observation)
 
 int kernel_sample(const struct dm_device *known, struct dm_device *ret_device)
 {
-    struct dm_info info;
     struct dm_device device = *known;
     device.active = device.inactive = (struct dm_table){0};
     device.error = 0;
@@ -205,23 +221,21 @@ int kernel_sample(const struct dm_device *known, struct dm_device *ret_device)
     for (size_t i = 0; i < known->inactive.n_targets && r == 0; i++)
         r = dm_table_add(&device.inactive, &known->inactive.targets[i]);
     if (r == 0)
-        r = read_status(&device, &info);
+        r = read_status(&device);
     if (r < 0) {
         dm_device_done(&device);
         return r;
     }
-    set_info(&device, &info);
+    set_info(&device);
     *ret_device = device;
     return 0;
 }
 
 int kernel_open_count(dev_t device, unsigned *ret_count)
 {
-    _cleanup_task_ struct dm_task *task = NULL;
-    struct dm_info info;
-    int r = task_create(DM_DEVICE_INFO, device, &task);
-    if (r < 0 || (r = task_run(task, &info)) < 0)
+    int r = inquiry_ask(&one_device, DM_DEV_STATUS, device, 0);
+    if (r < 0)
         return r;
-    *ret_count = info.open_count > 0 ? (unsigned)info.open_count : 0;
+    *ret_count = open_count_of(one_device.answer);
     return 0;
 }

@@ -16,10 +16,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BUFFER_BYTES (16 * 1024) /* as libdevmapper's, which also doubles it where it is too small */
+#define DEVICE_BYTES                                                                                         \
+    1024 /* as the daemon's: what is handed to the kernel is copied, and costs more than all the rest */
 
-static char *buffer;
-static size_t buffer_bytes;
+/* What comes back from one is valid until its next one. */
+struct buffer {
+    struct dm_ioctl *io;
+    size_t bytes;
+};
+
+static struct buffer all_devices, one_device;
 static uint64_t n_ioctls;
 
 static void die(const char *what)
@@ -28,33 +34,31 @@ static void die(const char *what)
     exit(1);
 }
 
-static void grow(void)
+static void grow(struct buffer *buffer)
 {
-    buffer_bytes = buffer_bytes ? 2 * buffer_bytes : BUFFER_BYTES;
-    free(buffer);
-    buffer = malloc(buffer_bytes);
-    if (!buffer)
+    buffer->bytes = buffer->bytes ? 2 * buffer->bytes : DEVICE_BYTES;
+    free(buffer->io);
+    buffer->io = malloc(buffer->bytes);
+    if (!buffer->io)
         die("memory");
 }
 
-/* What comes back is valid until the next one. */
-static const struct dm_ioctl *ask(int fd, unsigned long request, uint64_t device, unsigned flags)
+static const struct dm_ioctl *ask(int fd, struct buffer *buffer, unsigned long request, uint64_t device,
+                                  unsigned flags)
 {
-    struct dm_ioctl *io;
-    if (!buffer)
-        grow();
+    if (!buffer->io)
+        grow(buffer);
     for (;;) {
-        io = (void *)buffer;
-        *io = (struct dm_ioctl){.version = {DM_VERSION_MAJOR}, .data_size = (uint32_t)buffer_bytes};
-        io->data_start = sizeof(*io);
-        io->dev = device;
-        io->flags = flags;
+        *buffer->io = (struct dm_ioctl){.version = {DM_VERSION_MAJOR}, .data_size = (uint32_t)buffer->bytes};
+        buffer->io->data_start = sizeof(*buffer->io);
+        buffer->io->dev = device;
+        buffer->io->flags = flags;
         n_ioctls++;
-        if (ioctl(fd, request, io) < 0)
+        if (ioctl(fd, request, buffer->io) < 0)
             die("ioctl");
-        if (!(io->flags & DM_BUFFER_FULL_FLAG))
-            return io;
-        grow();
+        if (!(buffer->io->flags & DM_BUFFER_FULL_FLAG))
+            return buffer->io;
+        grow(buffer);
     }
 }
 
@@ -65,29 +69,21 @@ static bool is_snapshot(const struct dm_ioctl *io)
                                     strcmp(target->target_type, "snapshot-merge") == 0);
 }
 
-/* The devices that there are, with a zero behind the last. */
-static uint64_t *list(int fd)
+static void look_at(int fd, uint64_t device)
 {
-    const struct dm_ioctl *io = ask(fd, DM_LIST_DEVICES, 0, 0);
-    const struct dm_name_list *entry = (const void *)((const char *)io + io->data_start);
-    uint64_t *devices = calloc(buffer_bytes / sizeof(*entry) + 1, sizeof(*devices));
-    if (!devices)
-        die("memory");
-    for (size_t n = 0; entry->dev; entry = (const void *)((const char *)entry + entry->next)) {
-        devices[n++] = entry->dev;
-        if (!entry->next)
-            break;
-    }
-    return devices;
+    if (is_snapshot(ask(fd, &one_device, DM_TABLE_STATUS, device, DM_STATUS_TABLE_FLAG | DM_NOFLUSH_FLAG)))
+        ask(fd, &one_device, DM_TABLE_STATUS, device, DM_NOFLUSH_FLAG);
 }
 
 static void sweep(int fd)
 {
-    uint64_t *devices = list(fd);
-    for (size_t i = 0; devices[i]; i++)
-        if (is_snapshot(ask(fd, DM_TABLE_STATUS, devices[i], DM_STATUS_TABLE_FLAG | DM_NOFLUSH_FLAG)))
-            ask(fd, DM_TABLE_STATUS, devices[i], DM_NOFLUSH_FLAG);
-    free(devices);
+    const struct dm_ioctl *io = ask(fd, &all_devices, DM_LIST_DEVICES, 0, 0);
+    const struct dm_name_list *entry = (const void *)((const char *)io + io->data_start);
+    for (; entry->dev; entry = (const void *)((const char *)entry + entry->next)) {
+        look_at(fd, entry->dev);
+        if (!entry->next)
+            break;
+    }
 }
 
 static void poke(int fd)
@@ -125,6 +121,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: sweep ROUNDS | sweep --poke TIMES SECONDS\n");
         return 2;
     }
+    sweep(fd); /* its buffers are there, as the daemon's are */
+    n_ioctls = 0;
     uint64_t before = cpu_nsec();
     for (int i = 0; i < atoi(argv[1]); i++)
         sweep(fd);
