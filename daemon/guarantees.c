@@ -66,12 +66,18 @@ static struct guarantee_subject subject_for(const struct manager *manager, const
     return subject;
 }
 
+static void judge_by(const struct manager *manager, const struct guarantee_bounds *bounds,
+                     const struct member *member, struct guarantee *ret_guarantee)
+{
+    struct guarantee_subject subject = subject_for(manager, member);
+    guarantee_judge(&subject, bounds, ret_guarantee);
+}
+
 void guarantees_judge(const struct manager *manager, const struct member *member,
                       struct guarantee *ret_guarantee)
 {
-    struct guarantee_subject subject = subject_for(manager, member);
     struct guarantee_bounds bounds = guarantees_bounds(manager);
-    guarantee_judge(&subject, &bounds, ret_guarantee);
+    judge_by(manager, &bounds, member, ret_guarantee);
 }
 
 static void tell_change(const struct manager *manager, const struct member *member,
@@ -89,11 +95,11 @@ uint64_t guarantees_due_usec(const struct member *member)
     return changed_usec ? changed_usec + GUARANTEES_LASTING_USEC : UINT64_MAX;
 }
 
-static void judge(const struct manager *manager, struct member *member)
+static void judge(const struct manager *manager, const struct guarantee_bounds *bounds, struct member *member)
 {
     struct guarantee guarantee;
     struct member_guarantee *known = &member->guarantee;
-    guarantees_judge(manager, member, &guarantee);
+    judge_by(manager, bounds, member, &guarantee);
     known->judged_usec = member->asked_usec;
     known->is_known = guarantee.verdict != GUARANTEE_UNKNOWN;
     known->holds = guarantee.holds;
@@ -116,9 +122,10 @@ void guarantees_consider(struct manager *manager)
         manager->can_hold = brake_limit_is_possible();
         manager->can_hold_usec = boottime_now_usec() + PROBE_USEC;
     }
+    struct guarantee_bounds bounds = guarantees_bounds(manager);
     for (size_t i = 0; i < manager->herd.n_members; i++)
         if (manager->herd.members[i]->guarantee.judged_usec != manager->herd.members[i]->asked_usec)
-            judge(manager, manager->herd.members[i]);
+            judge(manager, &bounds, manager->herd.members[i]);
 }
 
 /* Whoever makes a device has it suspended and open for a moment: what only that prevents is left to the looks that follow. */

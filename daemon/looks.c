@@ -79,21 +79,27 @@ int looks_complete(struct manager *manager)
     return r;
 }
 
-static uint64_t interval_usec(const struct manager *manager, const struct member *member)
+/* For a pass over all: the clock is not read for each. */
+static struct pacing_bounds bounds_now(const struct manager *manager)
 {
     const struct configuration *configuration = &manager->configuration;
-    struct pacing_bounds bounds = {
+    return (struct pacing_bounds){
         .longest_usec = configuration->longest_poll_usec,
         .shortest_usec = configuration->shortest_poll_usec,
         .assumed_bytes_per_second = configuration->assumed_bytes_per_second,
         .late_usec = lateness_usec(&manager->lateness, boottime_now_usec()),
     };
+}
+
+static uint64_t interval_usec(const struct manager *manager, const struct pacing_bounds *bounds,
+                              const struct member *member)
+{
     int rung = -1;
     if (brakes_watch(&manager->brakes, member))
-        return bounds.shortest_usec;
+        return bounds->shortest_usec;
     if (!member->policy || !member->has_sample || member->target.kind != TARGET_SNAPSHOT ||
         member->target.status.state != SNAPSHOT_VALID)
-        return bounds.longest_usec;
+        return bounds->longest_usec;
     struct pacing_subject subject = {
         .bytes_to_next_rung = ladder_bytes_to_next(&member->ladder, member->policy, &member->sample, &rung),
         .bytes_left = member->sample.bytes_left,
@@ -102,13 +108,14 @@ static uint64_t interval_usec(const struct manager *manager, const struct member
     };
     const struct action *action = rung >= 0 ? rung_changing_action(&member->policy->rungs[rung]) : NULL;
     subject.action_usec = action ? errands_took_usec(&manager->errands, action->kind, member) : 0;
-    return pacing_interval_usec(&bounds, &subject);
+    return pacing_interval_usec(bounds, &subject);
 }
 
-static uint64_t due_usec(const struct manager *manager, const struct member *member)
+static uint64_t due_usec(const struct manager *manager, const struct pacing_bounds *bounds,
+                         const struct member *member)
 {
     uint64_t told_usec = guarantees_due_usec(member);
-    uint64_t due = waking_due_usec(member, interval_usec(manager, member),
+    uint64_t due = waking_due_usec(member, interval_usec(manager, bounds, member),
                                    brakes_watch(&manager->brakes, member));
     return told_usec < due ? told_usec : due;
 }
@@ -172,10 +179,15 @@ void looks_peek(struct manager *manager, const struct member *member)
 
 static bool look_at_due_members(struct manager *manager)
 {
+    struct pacing_bounds bounds = bounds_now(manager);
+    uint64_t now_usec = boottime_now_usec();
     bool stale = false;
-    for (size_t i = 0; i < manager->herd.n_members; i++)
-        if (due_usec(manager, manager->herd.members[i]) <= boottime_now_usec())
-            stale = look_at_member(manager, manager->herd.members[i]) || stale;
+    for (size_t i = 0; i < manager->herd.n_members; i++) {
+        if (due_usec(manager, &bounds, manager->herd.members[i]) > now_usec)
+            continue;
+        stale = look_at_member(manager, manager->herd.members[i]) || stale;
+        now_usec = boottime_now_usec();
+    }
     return stale;
 }
 
@@ -244,6 +256,7 @@ void looks_refresh(struct manager *manager, uint64_t age_usec)
 
 uint64_t looks_next_usec(const struct manager *manager)
 {
+    struct pacing_bounds bounds = bounds_now(manager);
     uint64_t next = manager->look_usec, errands = errands_next_usec(&manager->errands);
     uint64_t hold = operator_holds_next_usec(&manager->holds);
     if (manager->looked && errands < next)
@@ -251,7 +264,7 @@ uint64_t looks_next_usec(const struct manager *manager)
     if (hold < next)
         next = hold;
     for (size_t i = 0; i < manager->herd.n_members; i++) {
-        uint64_t due = due_usec(manager, manager->herd.members[i]);
+        uint64_t due = due_usec(manager, &bounds, manager->herd.members[i]);
         if (due < next)
             next = due;
     }

@@ -161,17 +161,19 @@ static void set_up(struct trial *trial, const struct guarantee_subject *subject,
     uint64_t peak = member->sample.peak_bytes_per_second, assumed = pacing->assumed_bytes_per_second;
     uint64_t poll_usec = pacing->shortest_usec < pacing->longest_usec ? pacing->shortest_usec
                                                                       : pacing->longest_usec;
-    *trial = (struct trial){
-        .subject = subject,
-        .bounds = bounds,
-        .member = member,
-        .store = {.total_sectors = member->sample.total_sectors,
-                  .chunk_sectors = member->target.chunk_sectors,
-                  .persistent = member->target.store_type != STORE_TRANSIENT},
-        .chunk_bytes = member->target.chunk_sectors * SECTOR_BYTES,
-        .bytes_per_second = peak > assumed ? peak : assumed,
-        .seen_usec = add(subject->woken_by_counting ? 0 : poll_usec, pacing->late_usec),
+    /* Not as a whole: clearing the candidates, who are most of it, would cost more than the judgement. */
+    trial->subject = subject;
+    trial->bounds = bounds;
+    trial->member = member;
+    trial->store = (struct exception_store){
+        .total_sectors = member->sample.total_sectors,
+        .chunk_sectors = member->target.chunk_sectors,
+        .persistent = member->target.store_type != STORE_TRANSIENT,
     };
+    trial->chunk_bytes = member->target.chunk_sectors * SECTOR_BYTES;
+    trial->bytes_per_second = peak > assumed ? peak : assumed;
+    trial->seen_usec = add(subject->woken_by_counting ? 0 : poll_usec, pacing->late_usec);
+    trial->n_candidates = 0;
     trial->capacity = exception_store_capacity(&trial->store);
 }
 
