@@ -6,6 +6,7 @@
 #include "cowherd/guarantee.h"
 #include "cowherd/kernel.h"
 #include "directories.h"
+#include "waking.h"
 #include <string.h>
 #include <unistd.h>
 
@@ -14,6 +15,14 @@ struct late {
     size_t n;
     const struct member *hardest;
     struct guarantee_rung rung;
+};
+
+/* What all are judged by. */
+struct scene {
+    struct herd herd;
+    const struct action_times *times;
+    struct guarantee_bounds bounds;
+    bool is_counting;
 };
 
 static void keep_silent(int priority, const char *message)
@@ -33,37 +42,46 @@ static void empty(struct member *member)
     member->sample.used_sectors = 0;
 }
 
-static int find_snapshots(const struct configuration *configuration, struct herd *herd)
+static int find_snapshots(const struct configuration *configuration, struct herd *herd,
+                          uint64_t *ret_look_usec)
 {
     struct observation seen = {0};
     struct herd_view view = {
         .policies = configuration->policies, .n_policies = configuration->n_policies, .tell = ignore};
     kernel_open(keep_silent);
+    uint64_t asked_usec = boottime_now_usec();
     int r = kernel_observe(&seen);
     if (r >= 0)
-        r = herd_look(herd, &seen, boottime_now_usec(), &view);
+        r = herd_look(herd, &seen, asked_usec, &view);
+    *ret_look_usec = boottime_now_usec() - asked_usec;
     observation_done(&seen);
     for (size_t i = 0; i < herd->n_members; i++)
         empty(herd->members[i]);
     return r;
 }
 
-static struct guarantee judge(const struct configuration *configuration, const struct action_times *times,
-                              const struct member *member)
+/* Whoever is due while the daemon looks at everything waits for so long: that is how late its looks will come at least. */
+static struct guarantee_bounds bounds_for(const struct configuration *configuration, uint64_t look_usec)
 {
-    struct guarantee guarantee;
-    struct guarantee_subject subject = {.member = member, .under_way = -1};
-    struct guarantee_bounds bounds = {
+    return (struct guarantee_bounds){
         .pacing = {.longest_usec = configuration->longest_poll_usec,
                    .shortest_usec = configuration->shortest_poll_usec,
-                   .assumed_bytes_per_second = configuration->assumed_bytes_per_second},
+                   .assumed_bytes_per_second = configuration->assumed_bytes_per_second,
+                   .late_usec = look_usec},
         .brake = configuration->brake && brake_limit_is_possible(),
         .engage_usec = GUARANTEE_BRAKE_USEC,
     };
+}
+
+static struct guarantee judge(const struct scene *scene, const struct member *member)
+{
+    struct guarantee guarantee;
+    struct guarantee_subject subject = {
+        .member = member, .under_way = -1, .woken_by_counting = scene->is_counting};
     for (enum action_kind kind = ACTION_EXTEND; kind <= ACTION_DROP; kind++)
         subject.took_usec[kind] = action_times_usec(
-            times, kind, (struct action_subject){.name = member->name, .uuid = member->uuid});
-    guarantee_judge(&subject, &bounds, &guarantee);
+            scene->times, kind, (struct action_subject){.name = member->name, .uuid = member->uuid});
+    guarantee_judge(&subject, &scene->bounds, &guarantee);
     return guarantee;
 }
 
@@ -97,15 +115,15 @@ static void print(const struct policy *policy, const struct late *late, FILE *st
     fprintf(stream, "\n");
 }
 
-static void check_policy(const struct configuration *configuration, const struct policy *policy,
-                         const struct action_times *times, const struct herd *herd, FILE *stream)
+static void check_policy(const struct scene *scene, const struct policy *policy, FILE *stream)
 {
+    const struct herd *herd = &scene->herd;
     struct late late[POLICY_RUNGS_MAX] = {0};
     for (size_t i = 0; i < herd->n_members; i++) {
         const struct member *member = herd->members[i];
         if (member->policy != policy)
             continue;
-        struct guarantee guarantee = judge(configuration, times, member);
+        struct guarantee guarantee = judge(scene, member);
         if (!guarantee.holds && is_late(guarantee.verdict))
             take(late, member, &guarantee);
     }
@@ -117,12 +135,16 @@ static void check_policy(const struct configuration *configuration, const struct
 void check_guarantees(const struct configuration *configuration, FILE *stream)
 {
     static struct action_times times;
-    struct herd herd = {0};
+    struct scene scene = {.times = &times};
+    uint64_t look_usec;
     if (geteuid() != 0 || access("/dev/mapper/control", R_OK | W_OK) < 0)
         return;
     action_memory_read(directory_state_path(), &times); /* what cannot be read is assumed */
-    if (find_snapshots(configuration, &herd) >= 0)
+    if (find_snapshots(configuration, &scene.herd, &look_usec) >= 0) {
+        scene.bounds = bounds_for(configuration, look_usec);
+        scene.is_counting = scene.herd.n_members > 0 && waking_can_count() == 0;
         for (size_t i = 0; i < configuration->n_policies; i++)
-            check_policy(configuration, &configuration->policies[i], &times, &herd, stream);
-    herd_done(&herd);
+            check_policy(&scene, &configuration->policies[i], stream);
+    }
+    herd_done(&scene.herd);
 }

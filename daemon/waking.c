@@ -85,13 +85,27 @@ static int open_counters(struct waking *waking)
     return 0;
 }
 
+static bool is_switched_off(void)
+{
+    const char *wanted = getenv("COWHERD_COUNTING");
+    return wanted && strcmp(wanted, "no") == 0;
+}
+
+int waking_can_count(void)
+{
+    struct write_counters *counters;
+    int r = is_switched_off() ? -ECANCELED : write_counters_open(&counters);
+    if (r == 0)
+        write_counters_close(counters);
+    return r;
+}
+
 /* Returns whether there are any. */
 static bool provide_counters(struct waking *waking, uint64_t now_usec)
 {
-    const char *wanted = getenv("COWHERD_COUNTING");
     if (waking->counters)
         return true;
-    if (wanted && strcmp(wanted, "no") == 0) {
+    if (is_switched_off()) {
         tell(waking, "COWHERD_COUNTING=no");
         return false;
     }

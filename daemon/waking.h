@@ -48,6 +48,9 @@ bool waking_is_calm(const struct herd *herd, uint64_t heartbeat_usec);
 bool waking_is_counting(const struct member *member);
 bool waking_will_count(struct waking *waking, uint64_t now_usec);
 
+/* For who has no waking: 0 where writes can be counted here, else a negative errno; -ECANCELED: COWHERD_COUNTING=no. */
+int waking_can_count(void);
+
 /* Before a member is freed. */
 void waking_forget(struct waking *waking, struct member *member);
 

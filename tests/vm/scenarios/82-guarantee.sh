@@ -7,7 +7,7 @@
 
 FILE=/etc/cowherd/cowherd.conf
 TIMES=/var/lib/cowherd/.action-times
-RUNG_LINE=7             # of the file
+RUNG_LINE=8             # of the file
 STORE=$((32 * 2048))    # sectors
 
 # settings RUNG [RATE=16MiB]
@@ -16,6 +16,7 @@ settings() {
 [daemon]
 assumed-fill-rate = ${2:-16MiB}
 longest-poll = 1s
+${POLL:-}
 brake = no
 
 [snapshot *]
@@ -52,19 +53,36 @@ check_eq "each change once" "$(journalctl -q --cursor="$MARK" -u cowherd.service
 
 # ---- --check says it, of the snapshots that are there
 
-# warned PERCENT: what --check says to a rung at this height.
+# warned PERCENT: what --check says to a rung at this height. A percent is 80 ms: more than a look at all takes more or less.
 warned() {
-    settings "at $1% = drop"
+    settings "at $1% = drop" 4MiB
     attempt cowherd --check
     [[ $EXIT_CODE -eq 0 ]] || fail "--check: exit code $EXIT_CODE: $OUTPUT"
     echo "$OUTPUT"
 }
 
-warning=$(warned 95)
-check "--check warns on the rung's line: $warning" grep -qE "^$FILE:$RUNG_LINE: warning: \"at 95% = drop\" may come too late for g: .*" <<<"$warning"
+# seen_within SENTENCE: milliseconds in which a crossing is seen.
+seen_within() {
+    sed -nE 's/.*that is seen within ([0-9.]+) (us|ms|s),.*/\1 \2/p' <<<"$1" |
+        awk '{ ms = $1 * ($2 == "s" ? 1000 : $2 == "ms" ? 1 : 0.001) } END { printf "%.3f", ms }'
+}
+is_below() { awk -v is="$(seen_within "$1")" -v bound="$2" 'BEGIN { exit !(is < bound) }'; }
+
+POLL='shortest-poll = 800ms'
+mountpoint -q /sys/kernel/tracing || mount -t tracefs nodev /sys/kernel/tracing
+warning=$(warned 99)
+check "writes can be counted: --check does not reckon with the poll: $warning" is_below "$warning" 800
+check_not "but with the time of a look at all" is_below "$warning" 0.001
+export COWHERD_COUNTING=no
+check_not "they cannot: it does" is_below "$(warned 99)" 800
+POLL=
+
+warning=$(warned 99)
+check "--check warns on the rung's line: $warning" grep -qE "^$FILE:$RUNG_LINE: warning: \"at 99% = drop\" may come too late for g: .*" <<<"$warning"
 highest=$(sed -nE 's/.*move this rung to ([0-9]+) % or lower.*/\1/p' <<<"$warning")
 check_eq "at the height that it suggests there is no warning" "$(warned "$highest")" ""
 check "one percent higher there is" test -n "$(warned $((highest + 1)))"
+unset COWHERD_COUNTING
 check_eq "who may not ask device-mapper has the file checked" "$(setpriv --reuid=65534 --clear-groups cowherd --check; echo $?)" 0
 check_eq "--check leaves nothing behind" "$(ls -A /var/lib/cowherd)" ""
 
