@@ -6,17 +6,15 @@
 # timeout: 1800
 # shellcheck source=lib.sh
 . /tests/lib.sh
+# shellcheck source=../vm/herd.sh
+. /tests/herd.sh
 
 MIB=2048        # sectors
 HERD=100
 PAIRS=5
 WRITES_MIB=48   # of one run; the store is larger, its rung is not reached
 
-main_pid() { systemctl show -P MainPID cowherd.service; }
-wakeups() { awk '/^voluntary_ctxt/ { n += $2 } END { print n }' "/proc/$(main_pid)"/task/*/status; }
 cpu_ticks() { awk '{ print $14 + $15 }' "/proc/$(main_pid)/stat"; }
-counters() { find "/proc/$(main_pid)/fd" -lname '*perf_event*' | wc -l; }
-counters_are() { [[ $(counters) -eq $1 ]]; }
 
 # daemon counted|polled|unwatched
 daemon() {
@@ -27,21 +25,6 @@ daemon() {
     counted) systemctl start cowherd.service ;;
     polled) dropin <<<$'[Service]\nEnvironment=COWHERD_COUNTING=no' && systemctl start cowherd.service ;;
     esac
-}
-
-make_herd() {
-    local number text=''
-    for ((number = 0; number < HERD; number++)); do
-        text+="idle$number-store,,,,0 1024 linear /dev/ram7 $((number * 1024));"
-    done
-    dmsetup create --noudevsync --concise "${text%;}"
-    text=''
-    for ((number = 0; number < HERD; number++)); do
-        text+="idle$number,,,,0 65536 snapshot /dev/ram6 /dev/mapper/idle$number-store P 8;"
-    done
-    dmsetup mknodes
-    dmsetup create --noudevsync --concise "${text%;}"
-    udevadm settle --timeout=120
 }
 
 # idle counted|polled SECONDS

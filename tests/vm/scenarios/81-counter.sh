@@ -4,37 +4,19 @@
 # timeout: 400
 # shellcheck source=lib.sh
 . /tests/lib.sh
+# shellcheck source=../herd.sh
+. /tests/herd.sh
 
 MIB=2048        # sectors
 HERD=20         # that stand still
 QUIET_SECONDS=5
 OVER=2          # percent points past its rung
 
-main_pid() { systemctl show -P MainPID cowherd.service; }
-wakeups() { awk '/^voluntary_ctxt/ { n += $2 } END { print n }' "/proc/$(main_pid)"/task/*/status; }
-counters() { find "/proc/$(main_pid)/fd" -lname '*perf_event*' | wc -l; }
-counters_are() { [[ $(counters) -eq $1 ]]; }
 watchdog() { systemctl show -P WatchdogUSec cowherd.service; }
 watchdog_is() { [[ $(watchdog) == "$1" ]]; }
 found() { event 30 COWHERD_EVENT=found COWHERD_SNAPSHOT="$1" >/dev/null; }
 
 # ---- those who stand still
-
-# A table of many snapshots, their stores side by side on one disk, made by one command: each of its own takes its time.
-make_herd() {
-    local number text=''
-    for ((number = 0; number < HERD; number++)); do
-        text+="idle$number-store,,,,0 1024 linear /dev/ram7 $((number * 1024));"
-    done
-    dmsetup create --noudevsync --concise "${text%;}"
-    text=''
-    for ((number = 0; number < HERD; number++)); do
-        text+="idle$number,,,,0 65536 snapshot /dev/ram6 /dev/mapper/idle$number-store P 8;"
-    done
-    dmsetup mknodes
-    dmsetup create --noudevsync --concise "${text%;}"
-    udevadm settle --timeout=60
-}
 
 quiet_wakeups() {
     local before
