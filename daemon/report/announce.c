@@ -213,6 +213,7 @@ void announce_done(struct journal *journal, const struct subject *subject, const
     struct event event = stage_event(EVENT_ACTION_DONE, LOG_NOTICE, stage);
     if (!event.result || !*event.result)
         event.result = "done";
+    event.took_usec = stage->took_usec;
     say(journal, &event, subject, "Done: the %s of %s (%s)%s%s.", stage->action,
         event_text_name(subject->name, name), describe_outcome(stage->action, subject->role),
         stage->took_usec ? ", after " : "", stage->took_usec ? event_text_time(stage->took_usec, took) : "");
@@ -276,6 +277,7 @@ void announce_hook_done(struct journal *journal, const struct subject *subject, 
 {
     char name[EVENT_NAME_MAX], took[EVENT_TEXT_MAX], line[EVENT_NAME_MAX];
     struct event event = stage_event(EVENT_ACTION_DONE, LOG_NOTICE, stage);
+    event.took_usec = stage->took_usec;
     say(journal, &event, subject, "The hook %s of %s has run, after %s: %s.", hook,
         event_text_name(subject->name, name), event_text_time(stage->took_usec, took),
         one_line(stage->result, true, line));

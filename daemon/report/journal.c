@@ -47,6 +47,11 @@ struct journal {
     unsigned long dropped;
     unsigned long dropped_untold; /* since the last entry that was queued */
     bool closing;
+    struct listener {
+        void (*tell)(const struct event *event, void *user);
+        void *user;
+    } listeners[JOURNAL_LISTENERS_MAX]; /* the loop's alone, like their number */
+    size_t n_listeners;
 };
 
 /* --- fields as a line --- */
@@ -358,8 +363,19 @@ void journal_event(struct journal *journal, const struct event *event)
 {
     struct event_fields fields;
 
+    for (size_t i = 0; i < journal->n_listeners; i++)
+        journal->listeners[i].tell(event, journal->listeners[i].user);
     event_fields_make(event, &fields);
     queue(journal, entry_new(&fields));
+}
+
+int journal_listen(struct journal *journal, void (*listener)(const struct event *event, void *user),
+                   void *user)
+{
+    if (journal->n_listeners == JOURNAL_LISTENERS_MAX)
+        return -ENOSPC;
+    journal->listeners[journal->n_listeners++] = (struct listener){.tell = listener, .user = user};
+    return 0;
 }
 
 void journal_message(struct journal *journal, int priority, const char *format, ...)

@@ -49,6 +49,7 @@ struct event {
     const char *action;
     const char *result;
     const char *sentence; /* MESSAGE, for people */
+    uint64_t took_usec;   /* action-done: since its start; 0: not known. Only for listeners (journal.h) */
 };
 
 /* Text helpers for sentences; they write into a buffer of the caller's and return it. Every number is rounded

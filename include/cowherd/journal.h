@@ -25,6 +25,12 @@ int journal_open(const char *program, struct journal **ret_journal);
 /* Queues one event. Never blocks, never fails: what does not fit is counted. */
 void journal_event(struct journal *journal, const struct event *event);
 
+/* Has every event told to somebody else too (the bus, the metrics), in the caller's thread, before it is queued. Returns 0, or
+ * -ENOSPC when there are JOURNAL_LISTENERS_MAX already. */
+#define JOURNAL_LISTENERS_MAX 4
+int journal_listen(struct journal *journal, void (*listener)(const struct event *event, void *user),
+                   void *user);
+
 /* Queues a plain message without COWHERD_ fields, for what is not an event (a library's complaint). */
 void journal_message(struct journal *journal, int priority, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -829,6 +829,43 @@ static void test_without_a_journal_socket(void **state)
     close(fd);
 }
 
+/* ---- who listens */
+
+struct heard {
+    unsigned n;
+    uint64_t took_usec;
+    char rung[32];
+};
+
+static void hear(const struct event *event, void *user)
+{
+    struct heard *heard = user;
+    heard->n++;
+    heard->took_usec = event->took_usec;
+    snprintf(heard->rung, sizeof(heard->rung), "%s", event->rung);
+}
+
+/* Also of what the queue has no room for any more. */
+static void test_listeners_hear_every_event(void **state)
+{
+    (void)state;
+    struct journal *journal = open_with(-1, false);
+    struct heard heard[JOURNAL_LISTENERS_MAX] = {0};
+    struct event event = {
+        .kind = EVENT_ACTION_DONE, .rung = "at 50% = drop", .sentence = "x", .took_usec = 7};
+    for (size_t i = 0; i < JOURNAL_LISTENERS_MAX; i++)
+        assert_int_equal(journal_listen(journal, hear, &heard[i]), 0);
+    assert_int_equal(journal_listen(journal, hear, NULL), -ENOSPC);
+    journal_event(journal, &event);
+    journal_event(journal, &event);
+    for (size_t i = 0; i < JOURNAL_LISTENERS_MAX; i++) {
+        assert_int_equal(heard[i].n, 2);
+        assert_int_equal(heard[i].took_usec, 7);
+        assert_string_equal(heard[i].rung, "at 50% = drop");
+    }
+    journal_close(journal, 1000000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -841,6 +878,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_message_is_no_event, setup, teardown),
         cmocka_unit_test_setup_teardown(test_order_is_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_queue_is_bounded_and_says_what_it_dropped, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_listeners_hear_every_event, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_loss_is_told_where_it_was, setup, teardown),
         cmocka_unit_test_setup_teardown(test_close_leaves_a_stuck_journal, setup, teardown),
         cmocka_unit_test_setup_teardown(test_close_does_not_wait_without_need, setup, teardown),
