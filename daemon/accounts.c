@@ -3,6 +3,7 @@
 #include "cowherd/account_member.h"
 #include "cowherd/kernel.h"
 #include "guarantees.h"
+#include "holding.h"
 #include "reactions.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -10,12 +11,25 @@
 #include <sys/sysmacros.h>
 #include <time.h>
 
-/* What CLOCK_REALTIME was when CLOCK_BOOTTIME was 0. */
+#define STEP_USEC UINT64_C(10000) /* of CLOCK_REALTIME: somebody has set it */
+
+/* What CLOCK_REALTIME was when CLOCK_BOOTTIME was 0. Read one after the other they seem to differ by a little more or less each
+ * time, and a time that stands must not tremble. */
 static uint64_t realtime_usec(void)
 {
+    static uint64_t steady_usec;
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000 - boottime_now_usec();
+    uint64_t usec = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000 - boottime_now_usec();
+    if (usec > steady_usec + STEP_USEC || usec + STEP_USEC < steady_usec)
+        steady_usec = usec;
+    return steady_usec;
+}
+
+static uint64_t held_until_usec(const struct manager *manager, const struct member *member)
+{
+    uint64_t until_usec = holding_until_usec(manager, member);
+    return until_usec && until_usec != UINT64_MAX ? until_usec + realtime_usec() : until_usec;
 }
 
 static int replace(char **text, const char *with)
@@ -110,6 +124,7 @@ int accounts_take(const struct manager *manager, const struct member *member, st
     int r = account_of_member(member, realtime_usec(), &account);
     if (r < 0)
         return r;
+    account.held_until_usec = held_until_usec(manager, member);
     account.is_counted = waking_is_counting(member);
     r = take_nodes(member->target.origin, member->target.store, &account);
     if (r >= 0)

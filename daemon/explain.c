@@ -156,7 +156,7 @@ static void describe_section(const struct policy *policy, char text[static SECTI
 
 int orders_explain(struct manager *manager, const char *name, struct explanation *ret_explanation)
 {
-    const struct member *member = orders_find(manager, name);
+    struct member *member = orders_find(manager, name);
     char section[SECTION_MAX], reason[GUARANTEE_TEXT_MAX];
     struct explanation explanation = {0};
     struct guarantee guarantee;

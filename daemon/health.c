@@ -28,16 +28,21 @@ static bool may_be_ready(const struct manager *manager)
            (errands_settled(&manager->errands) || boottime_now_usec() >= manager->ready_by_usec);
 }
 
+void health_status(const struct manager *manager, char text[static NOTIFY_STATUS_MAX])
+{
+    const char *error = manager->config_error[0] ? manager->config_error : NULL;
+    announce_status(&manager->herd, manager->errands.n_items, error, text);
+    guarantees_status(manager, text, NOTIFY_STATUS_MAX);
+    if (manager->missing_told)
+        snprintf(text, NOTIFY_STATUS_MAX, "waiting for device-mapper, which this kernel has not loaded");
+}
+
 static void tell_status(struct manager *manager)
 {
     char text[NOTIFY_STATUS_MAX];
-    const char *error = manager->config_error[0] ? manager->config_error : NULL;
     if (!may_tell_status(manager))
         return;
-    announce_status(&manager->herd, manager->errands.n_items, error, text);
-    guarantees_status(manager, text, sizeof(text));
-    if (manager->missing_told)
-        snprintf(text, sizeof(text), "waiting for device-mapper, which this kernel has not loaded");
+    health_status(manager, text);
     if (manager->ready)
         notify_status(text);
     else if (may_be_ready(manager))

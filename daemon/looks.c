@@ -10,6 +10,7 @@
 #include <string.h>
 #include <syslog.h>
 
+#define PEEK_USEC       UINT64_C(1000000)
 #define BLIND_POLL_USEC UINT64_C(500000) /* no dm events before driver 4.38: listed twice a second */
 
 static bool is_ours(const struct dm_device *device, const struct target *target, void *user)
@@ -137,8 +138,7 @@ static int sample(struct manager *manager, dev_t number)
     return -ESTALE;
 }
 
-/* Looks at one member. Returns whether a complete look is due. */
-static bool look_at_member(struct manager *manager, struct member *member)
+bool looks_at(struct manager *manager, struct member *member)
 {
     struct herd_view view = view_of(manager);
     bool stale = false;
@@ -169,8 +169,12 @@ static void hurry_errands(struct manager *manager)
     }
 }
 
-void looks_peek(struct manager *manager, const struct member *member)
+void looks_peek(struct manager *manager, struct member *member)
 {
+    uint64_t now_usec = boottime_now_usec();
+    if (member->peeked_usec && now_usec - member->peeked_usec < PEEK_USEC)
+        return;
+    member->peeked_usec = now_usec;
     dev_t devices[] = {member->device, member->origin_user, member->target.store};
     for (size_t i = 0; i < sizeof(devices) / sizeof(devices[0]); i++)
         if (devices[i])
@@ -185,7 +189,7 @@ static bool look_at_due_members(struct manager *manager)
     for (size_t i = 0; i < manager->herd.n_members; i++) {
         if (due_usec(manager, &bounds, manager->herd.members[i]) > now_usec)
             continue;
-        stale = look_at_member(manager, manager->herd.members[i]) || stale;
+        stale = looks_at(manager, manager->herd.members[i]) || stale;
         now_usec = boottime_now_usec();
     }
     return stale;
@@ -236,22 +240,6 @@ void looks_due(struct manager *manager)
         looks_complete(manager);
     else
         consider_errands(manager, false);
-}
-
-void looks_refresh(struct manager *manager, uint64_t age_usec)
-{
-    bool stale = false, looked = false;
-    for (size_t i = 0; i < manager->herd.n_members; i++) {
-        struct member *member = manager->herd.members[i];
-        if (boottime_now_usec() - member->asked_usec < age_usec)
-            continue;
-        stale = look_at_member(manager, member) || stale;
-        looked = true;
-    }
-    if (stale)
-        looks_complete(manager);
-    if (looked)
-        manager_wake(manager);
 }
 
 uint64_t looks_next_usec(const struct manager *manager)

@@ -15,13 +15,13 @@ int looks_complete(struct manager *manager);
 /* Everybody and everything that is due; a complete look where one is, or where something was not as it had been seen. */
 void looks_due(struct manager *manager);
 
-/* Before somebody is told of them: looks at those members that were last asked longer ago than that, so that nobody outside
- * has the kernel asked more often. What follows from it is done as after any look, as soon as the loop is back. */
-void looks_refresh(struct manager *manager, uint64_t age_usec);
+/* Looks at one member now, beside its own times. What follows from it is done by manager_wake(). Returns whether a complete
+ * look is due. */
+bool looks_at(struct manager *manager, struct member *member);
 
-/* Takes fresh figures of a member's devices into what was seen, and lets nothing follow from them. What cannot be read stays
- * as it was. */
-void looks_peek(struct manager *manager, const struct member *member);
+/* Takes fresh figures of a member's devices into what was seen, and lets nothing follow from them; once a second at the
+ * most, however often somebody asks. What cannot be read stays as it was. */
+void looks_peek(struct manager *manager, struct member *member);
 
 /* When something is due next, CLOCK_BOOTTIME. */
 uint64_t looks_next_usec(const struct manager *manager);

@@ -110,10 +110,12 @@ static void lock_memory(struct journal *journal)
 }
 
 /* One heap: glibc gives a second thread one of its own, 64 MiB of address space that would be counted as
- * locked. */
+ * locked. What is large is mapped by itself and given back at once: else glibc keeps as much as the largest message that
+ * a client of the bus has ever sent. */
 static void set_up_heap(void)
 {
     mallopt(M_ARENA_MAX, 1);
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 }
 
 static int run(const struct manager_options *options)

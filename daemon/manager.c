@@ -10,6 +10,7 @@
 #include "manager_state.h"
 #include "reactions.h"
 #include "reload.h"
+#include "service_bus.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -64,6 +65,7 @@ static void settle(struct manager *manager)
     consider_brakes(manager);
     consider_waking(manager);
     guarantees_consider(manager); /* by whether it is counted now */
+    service_bus_consider(manager->bus);
     health_tell(manager);
     uint64_t look = looks_next_usec(manager), word = health_next_usec(manager);
     manager->due_usec = look;
@@ -279,6 +281,9 @@ static int set_up(struct manager *manager)
     kernel_open(log_library);
     recall(manager);
     holding_recall(manager);
+    r = service_bus_open(manager, &manager->bus);
+    if (r < 0)
+        journal_message(manager->journal, LOG_WARNING, "D-Bus cannot be served: %s", strerror(-r));
     return 0;
 }
 
@@ -295,6 +300,7 @@ static void tear_down(struct manager *manager)
     herd_done(&manager->herd);
     observation_done(&manager->seen);
     configuration_done(&manager->configuration);
+    service_bus_close(manager->bus); /* behind all that may have something to tell */
     sd_event_source_disable_unref(manager->dm_source);
     sd_event_source_disable_unref(manager->timer);
     sd_event_unref(manager->event);

@@ -27,6 +27,8 @@
 /* A complete look even if no event ever comes: 80 an hour, and at each the watchdog hears of it. */
 #define HEARTBEAT_USEC UINT64_C(45000000)
 
+struct service_bus;
+
 struct manager {
     const struct manager_options *options;
     struct configuration configuration;
@@ -46,7 +48,8 @@ struct manager {
     struct operator_holds holds;
     struct dmeventd_questions dmeventd;
     struct waking waking;
-    uint64_t look_usec; /* the next complete look */
+    struct service_bus *bus; /* NULL: not on D-Bus */
+    uint64_t look_usec;      /* the next complete look */
     struct lateness lateness;
     uint64_t due_usec;       /* when the timer was set for a look */
     uint64_t due_slept_usec; /* and how long the machine had slept until then */
