@@ -67,7 +67,10 @@ static void settle(struct manager *manager)
     guarantees_consider(manager); /* by whether it is counted now */
     service_bus_consider(manager->bus);
     health_tell(manager);
+    metrics_feed_consider(manager);
     uint64_t look = looks_next_usec(manager), word = health_next_usec(manager);
+    uint64_t metrics = metrics_feed_next_usec(manager);
+    word = metrics < word ? metrics : word;
     manager->due_usec = look;
     manager->due_slept_usec = boottime_slept_usec();
     sd_event_source_set_time(manager->timer, look < word ? look : word);
@@ -279,6 +282,7 @@ static int set_up(struct manager *manager)
     manager->watchdog_usec = notify_watchdog_usec();
     library_journal = manager->journal;
     kernel_open(log_library);
+    metrics_feed_begin(manager);
     recall(manager);
     holding_recall(manager);
     r = service_bus_open(manager, &manager->bus);
@@ -301,6 +305,7 @@ static void tear_down(struct manager *manager)
     observation_done(&manager->seen);
     configuration_done(&manager->configuration);
     service_bus_close(manager->bus); /* behind all that may have something to tell */
+    metrics_feed_done(manager);      /* behind whoever may still say something */
     sd_event_source_disable_unref(manager->dm_source);
     sd_event_source_disable_unref(manager->timer);
     sd_event_unref(manager->event);

@@ -5,6 +5,7 @@
  * reactions.c   what a finding leads to: words, hooks, errands
  * guarantees.c  whether each snapshot's guarantee holds
  * waking.c      who is looked at when its store was written to, instead of after a time
+ * metrics_feed.c  what is counted, and when the metrics file is written
  * health.c      what the service manager hears
  * orders.c      what an operator may order; holding.c on whom no action is begun; reload.c the configuration anew
  */
@@ -21,6 +22,7 @@
 #include "cowherd/manager.h"
 #include "cowherd/operator_hold.h"
 #include "cowherd/recall.h"
+#include "metrics_feed.h"
 #include "waking.h"
 #include <systemd/sd-event.h>
 
@@ -49,7 +51,8 @@ struct manager {
     struct dmeventd_questions dmeventd;
     struct waking waking;
     struct service_bus *bus; /* NULL: not on D-Bus */
-    uint64_t look_usec;      /* the next complete look */
+    struct metrics_feed metrics;
+    uint64_t look_usec; /* the next complete look */
     struct lateness lateness;
     uint64_t due_usec;       /* when the timer was set for a look */
     uint64_t due_slept_usec; /* and how long the machine had slept until then */

@@ -55,5 +55,21 @@ install_packages() {
     apt install --no-install-recommends "${packages[@]}"
 }
 
+# Prometheus' promtool, in build/tools where it is not installed: unpacked, because the package would start a service.
+provide_promtool() {
+    local tools=$TOP/build/tools work
+    PATH=$tools:$PATH
+    ! command -v promtool >/dev/null || return 0
+    echo "fetching promtool" >&2
+    work=$(mktemp -d "${TMPDIR:-/tmp}/cowherd-promtool.XXXXXX") || return
+    (
+        cd "$work" || exit
+        apt download -o APT::Sandbox::User=root prometheus 2>/dev/null ||
+            { apt update && apt download -o APT::Sandbox::User=root prometheus; }
+    ) && dpkg-deb -x "$work"/prometheus_*.deb "$work" && install -D "$work/usr/bin/promtool" "$tools/promtool"
+    rm -rf "${work:?}"
+    command -v promtool >/dev/null
+}
+
 # build PRESET: into build/PRESET.
 build() { (cd "$TOP" && cmake --preset "$1" && cmake --build --preset "$1" --parallel "$JOBS"); }

@@ -237,6 +237,13 @@ int kernel_disk_sequence(dev_t device, uint64_t *ret_sequence)
     return 0;
 }
 
+/* Only the accounts want it, for people. */
+int kernel_device_node(dev_t device, char path[static KERNEL_NODE_MAX])
+{
+    (void)device, (void)path;
+    return -ENXIO;
+}
+
 int kernel_device_sectors(dev_t device, uint64_t *ret_sectors)
 {
     const struct group *group = world_group_of(device);

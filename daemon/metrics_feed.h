@@ -1,0 +1,42 @@
+/* The feed of the metrics file (metrics.h, metrics_file.h): counts what happens, and has the file written by a child.
+ *
+ * At most every METRICS_SOON_USEC while something changes; an idle daemon writes at every second heartbeat, for a child's
+ * end wakes it once more (80 heartbeats and 40 ends of children an hour). One child at a time: one that hangs on its disk
+ * is killed after METRICS_DEADLINE_USEC, and waited for if that does not help. That it cannot be written is said once, and
+ * when it can be again, too. `cowherd --dry-run` writes nothing: a service may run beside it, whose file this is.
+ */
+#pragma once
+
+#include "cowherd/child.h"
+#include "cowherd/tally.h"
+#include <systemd/sd-event.h>
+
+#define METRICS_SOON_USEC     UINT64_C(15000000)
+#define METRICS_DEADLINE_USEC UINT64_C(10000000)
+
+struct manager;
+
+struct metrics_feed {
+    struct tally tally;
+    char *path;            /* that was written to last */
+    uint64_t begun_usec;   /* the last write, CLOCK_BOOTTIME */
+    uint64_t written_mark; /* what was changing when it began */
+    uint64_t looked_usec;  /* CLOCK_REALTIME: the last look */
+    bool writing;
+    bool overdue;
+    bool failure_told;
+    struct child child;
+    sd_event_source *exit_source;
+    sd_event_source *deadline_source;
+};
+
+/* Counts from now on. */
+void metrics_feed_begin(struct manager *manager);
+
+/* After every look: begins to write where that is due. */
+void metrics_feed_consider(struct manager *manager);
+
+/* When something that has changed is due to be written, CLOCK_BOOTTIME; UINT64_MAX: nothing, the next look is soon enough. */
+uint64_t metrics_feed_next_usec(const struct manager *manager);
+
+void metrics_feed_done(struct manager *manager);
