@@ -8,6 +8,7 @@ PATTERN=/run/cowherd-vm-pattern
 SHIPPED=/run/cowherd-vm-shipped.conf    # the configuration that the build installs
 PATTERN_MIB=16
 PERSISTENT=/dev/vda     # the disk that outlives a reset
+PROGRAMS=/dev/vdb       # programs of packages that are not installed, "# programs: yes"
 PHASE=${PHASE:-0}       # how many resets there were
 MARK=                   # journal cursor: events are looked for from it on
 
@@ -335,6 +336,13 @@ start_cowherd() {
 }
 
 stop_cowherd() { systemctl stop cowherd.service; }
+
+# mount_programs DIR: the disk of programs, there.
+mount_programs() {
+    [[ -b $PROGRAMS ]] || fail "no disk of programs: say # programs: yes"
+    mkdir -p "$1"
+    mount -o ro "$PROGRAMS" "$1"
+}
 
 # ---- the journal
 
