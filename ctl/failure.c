@@ -1,0 +1,25 @@
+#include "failure.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <sysexits.h>
+
+int failure_set(struct failure *failure, int code, const char *format, ...)
+{
+    va_list arguments;
+    failure->code = code;
+    va_start(arguments, format);
+    vsnprintf(failure->sentence, sizeof(failure->sentence), format, arguments);
+    va_end(arguments);
+    return -1;
+}
+
+int failure_out_of_memory(struct failure *failure)
+{
+    return failure_set(failure, EX_OSERR, "out of memory");
+}
+
+int failure_report(const struct failure *failure)
+{
+    fprintf(stderr, "cowctl: %s\n", failure->sentence);
+    return failure->code;
+}

@@ -1,0 +1,26 @@
+/* Names of snapshots as people type them, and as they are said. Pure.
+ *
+ * A dm name is any bytes but a zero and a slash. People see it escaped as event_text_name() does (\xNN), and may type it
+ * so, or as it is.
+ */
+#pragma once
+
+#include "cowherd/account.h"
+
+/* A dm name is 127 bytes at most; of four characters each. */
+#define NAMES_TEXT_MAX 513
+
+/* \xNN to bytes; what is no such escape stays as it is. text may be of any length: it is cut. Returns bytes. */
+const char *names_unescape(const char *text, char bytes[static NAMES_TEXT_MAX]);
+
+/* As D-Bus and JSON carry it: bytes that are not UTF-8 as \xNN, all else as it is. Returns text. */
+const char *names_utf8(const char *name, char text[static NAMES_TEXT_MAX]);
+
+/* Bytes of the UTF-8 character that text begins with, a control character too; 0: it begins with none. */
+size_t names_utf8_length(const char *text);
+
+/* Whether the pattern is the snapshot's name, raw or escaped, or its UUID. */
+bool names_is(const char *pattern, const struct account *account);
+
+/* The same, or a glob that matches its name. */
+bool names_match(const char *pattern, const struct account *account);

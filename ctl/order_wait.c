@@ -1,0 +1,128 @@
+#include "order_wait.h"
+#include "accounts.h"
+#include "cowherd/event.h"
+#include "cowherd/usec_text.h"
+#include "names.h"
+#include "printable.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+static void end(struct order_wait *wait, int code, const char *sentence)
+{
+    wait->has_ended = true;
+    wait->is_failed = code != EX_OK;
+    if (wait->is_failed)
+        failure_set(&wait->failure, code, "%s", sentence);
+}
+
+/* Whether the signal is about our order; its arguments are read up to the rung. */
+static bool is_ours(const struct order_wait *wait, sd_bus_message *message)
+{
+    const char *path, *name, *action, *rung;
+    return !wait->has_ended && sd_bus_message_read(message, "osss", &path, &name, &action, &rung) >= 0 &&
+           strcmp(name, wait->name) == 0 && strcmp(action, wait->action) == 0;
+}
+
+static int take_done(sd_bus_message *message, void *user, sd_bus_error *error)
+{
+    struct order_wait *wait = user;
+    char name[EVENT_NAME_MAX], time[USEC_TEXT_MAX];
+    uint64_t took_usec;
+    (void)error;
+    if (!is_ours(wait, message) || sd_bus_message_read(message, "t", &took_usec) < 0)
+        return 0;
+    printf("The %s of %s is done; it took %s.\n", wait->action, event_text_name(wait->name, name),
+           usec_text(took_usec, time));
+    end(wait, EX_OK, NULL);
+    return 0;
+}
+
+static int take_failed(sd_bus_message *message, void *user, sd_bus_error *error)
+{
+    struct order_wait *wait = user;
+    char name[EVENT_NAME_MAX], sentence[FAILURE_MAX];
+    const char *reason;
+    (void)error;
+    if (!is_ours(wait, message) || sd_bus_message_read(message, "s", &reason) < 0)
+        return 0;
+    snprintf(sentence, sizeof(sentence), "the %s of %s has failed: %s", wait->action,
+             event_text_name(wait->name, name), reason);
+    end(wait, 1, sentence);
+    return 0;
+}
+
+static int take_owner(sd_bus_message *message, void *user, sd_bus_error *error)
+{
+    const char *name, *old, *new;
+    (void)error;
+    if (sd_bus_message_read(message, "sss", &name, &old, &new) >= 0 && new[0] == '\0')
+        end(user, EX_UNAVAILABLE,
+            "cowherd has ended; it goes on with what it has begun when it is started again");
+    return 0;
+}
+
+/* The name that signals will have: a UUID or an escaped name may have been given. Nobody's: the call will say so. */
+static int find_name(struct order_wait *wait, const char *given, struct failure *ret_failure)
+{
+    struct accounts accounts;
+    char text[NAMES_TEXT_MAX];
+    const char *name = given;
+    if (accounts_ask(wait->bus, &accounts, ret_failure) < 0)
+        return -1;
+    for (size_t i = 0; i < accounts.n_items; i++)
+        if (names_is(given, &accounts.items[i]))
+            name = accounts.items[i].name;
+    wait->name = strdup(names_utf8(name, text));
+    accounts_done(&accounts);
+    return wait->name ? 0 : failure_out_of_memory(ret_failure);
+}
+
+static int listen(struct order_wait *wait)
+{
+    int r = sd_bus_match_signal(wait->bus, &wait->slots[0], CLIENT_NAME, CLIENT_PATH, CLIENT_MANAGER,
+                                "ActionDone", take_done, wait);
+    if (r >= 0)
+        r = sd_bus_match_signal(wait->bus, &wait->slots[1], CLIENT_NAME, CLIENT_PATH, CLIENT_MANAGER,
+                                "ActionFailed", take_failed, wait);
+    if (r >= 0)
+        r = sd_bus_add_match(wait->bus, &wait->slots[2],
+                             "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',"
+                             "arg0='" CLIENT_NAME "'",
+                             take_owner, wait);
+    return r;
+}
+
+int order_wait_begin(struct order_wait *wait, sd_bus *bus, const char *name, const char *action,
+                     struct failure *ret_failure)
+{
+    *wait = (struct order_wait){.bus = bus, .action = action};
+    if (find_name(wait, name, ret_failure) < 0)
+        return -1;
+    int r = listen(wait);
+    return r < 0 ? client_failure(NULL, r, ret_failure) : 0;
+}
+
+int order_wait_for_end(struct order_wait *wait, struct failure *ret_failure)
+{
+    while (!wait->has_ended) {
+        int r = sd_bus_process(wait->bus, NULL);
+        if (r == 0)
+            r = sd_bus_wait(wait->bus, UINT64_MAX);
+        if (r < 0 && r != -EINTR)
+            return client_failure(NULL, r, ret_failure);
+    }
+    if (!wait->is_failed)
+        return 0;
+    *ret_failure = wait->failure;
+    return -1;
+}
+
+void order_wait_done(struct order_wait *wait)
+{
+    for (size_t i = 0; i < sizeof(wait->slots) / sizeof(wait->slots[0]); i++)
+        sd_bus_slot_unref(wait->slots[i]);
+    free(wait->name);
+    *wait = (struct order_wait){0};
+}

@@ -1,0 +1,23 @@
+/* Waiting for the end of an order: the daemon's signals ActionDone and ActionFailed, listened for before it is given. */
+#pragma once
+
+#include "client.h"
+
+struct order_wait {
+    sd_bus *bus;
+    sd_bus_slot *slots[3];
+    char *name; /* as the signals have it */
+    const char *action;
+    bool has_ended;
+    bool is_failed;
+    struct failure failure;
+};
+
+/* name: as given by the operator. Returns 0, or -1 and why. */
+int order_wait_begin(struct order_wait *wait, sd_bus *bus, const char *name, const char *action,
+                     struct failure *ret_failure);
+
+/* Says on standard output that it is done; -1 and why where it has failed, or the daemon has gone. */
+int order_wait_for_end(struct order_wait *wait, struct failure *ret_failure);
+
+void order_wait_done(struct order_wait *wait);

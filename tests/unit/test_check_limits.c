@@ -1,0 +1,90 @@
+#include "check_limits.h"
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static void a_percentage_and_a_time_are_told_apart(void **state)
+{
+    static const struct {
+        const char *text;
+        double percent, seconds;
+    } cases[] = {
+        {"70%", 70, -1},     {"70", 70, -1},   {"99.95", 99.95, -1}, {"0.5%", 0.5, -1}, {"2h", -1, 7200},
+        {"30min", -1, 1800}, {"90 s", -1, 90}, {"500ms", -1, 0.5},   {"1d", -1, 86400},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct limits limits = LIMITS_NONE;
+        const char *error;
+        assert_int_equal(limits_parse(cases[i].text, &limits, &error), 0);
+        assert_float_equal(limits.percent, cases[i].percent, 1e-9);
+        assert_float_equal(limits.seconds, cases[i].seconds, 1e-9);
+    }
+}
+
+static void both_kinds_stand_beside_each_other(void **state)
+{
+    struct limits limits = LIMITS_NONE;
+    const char *error;
+    (void)state;
+    assert_false(limits_has_any(&limits));
+    assert_int_equal(limits_parse("80", &limits, &error), 0);
+    assert_int_equal(limits_parse("1h", &limits, &error), 0);
+    assert_true(limits_has_any(&limits));
+    assert_float_equal(limits.percent, 80, 1e-9);
+    assert_float_equal(limits.seconds, 3600, 1e-9);
+}
+
+static void what_is_no_limit_is_refused_and_changes_nothing(void **state)
+{
+    static const char *const texts[] = {
+        "",
+        "%",
+        "101%",
+        "-1",
+        "1e3",
+        "2 hours",
+        "half",
+        "70%%",
+        "70 %x",
+        "1GiB",
+        "1.5h",
+        " ",
+        "99999999999999999999999999999999999999999999999999999999999999999999"};
+    (void)state;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct limits limits = LIMITS_NONE;
+        const char *error = NULL;
+        assert_int_equal(limits_parse(texts[i], &limits, &error), -EINVAL);
+        assert_non_null(error);
+        assert_false(limits_has_any(&limits));
+    }
+}
+
+static void they_are_reached_at_and_beyond(void **state)
+{
+    struct limits limits = {.percent = 70, .seconds = 600};
+    struct limits none = LIMITS_NONE;
+    (void)state;
+    assert_false(limits_are_reached(&limits, 69.99, -1));
+    assert_true(limits_are_reached(&limits, 70, -1));
+    assert_false(limits_are_reached(&limits, 0, 600.5));
+    assert_true(limits_are_reached(&limits, 0, 600));
+    assert_true(limits_are_reached(&limits, 0, 0));
+    assert_false(limits_are_reached(&none, 100, 0));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_percentage_and_a_time_are_told_apart),
+        cmocka_unit_test(both_kinds_stand_beside_each_other),
+        cmocka_unit_test(what_is_no_limit_is_refused_and_changes_nothing),
+        cmocka_unit_test(they_are_reached_at_and_beyond),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
