@@ -1,0 +1,161 @@
+#!/bin/bash
+# cowctl against the real daemon and the real kernel: status with and without the daemon, as root and as a user; odd names;
+# check, explain, log, watch; orders, tried and carried out.
+# timeout: 300
+# shellcheck source=lib.sh
+. /tests/lib.sh
+
+MIB=2048 # sectors
+ODD=$'a "b\'\\;\n\xc3\xa9\xff'
+ODD_TEXT='a "b'\''\x5c;\x0aé\xff'
+export LC_ALL=C.UTF-8
+
+# gives CODE DESCRIPTION ARGUMENT...: cowctl ends with this code; OUTPUT is all it says.
+gives() {
+    attempt timeout 60 cowctl "${@:3}"
+    [[ $EXIT_CODE -eq $1 ]] || fail "$2: exit code $EXIT_CODE, should be $1, of: ${*:3}: $OUTPUT"
+    echo "ok - $2"
+}
+
+# as_user ...: the same as an unprivileged user.
+as_user() {
+    attempt timeout 60 setpriv --reuid=65534 --regid=65534 --clear-groups cowctl "${@:3}"
+    [[ $EXIT_CODE -eq $1 ]] || fail "$2: exit code $EXIT_CODE, should be $1, of: ${*:3}: $OUTPUT"
+    echo "ok - $2"
+}
+
+says() { grep -qE -- "$1" <<<"$OUTPUT" || fail "says \"$OUTPUT\", not \"$1\" (${BASH_LINENO[0]})"; }
+
+# of FILTER ARGUMENT...: jq over cowctl status --json.
+of() { cowctl status --json "${@:2}" 2>/dev/null | jq -r "$1"; }
+
+is_as_full_as_the_kernel_says() { [[ $(of '.snapshots[0].used_sectors' back) -eq $(used back) ]]; }
+
+config <<END
+[daemon]
+longest-poll = 1s
+assumed-fill-rate = 8MiB
+[snapshot *]
+at 60% = alert
+[snapshot grown]
+at 99% = drop
+extend-from = /dev/ram6
+extend-limit = 24MiB
+END
+make_backup back /dev/ram0 /dev/ram1 $((16 * MIB))
+BACK=$ORIGIN
+make_store odd /dev/ram5 $((8 * MIB))
+dmsetup create "$ODD" --noudevsync --manglename none \
+    --table "0 $(sectors /dev/ram4) snapshot /dev/ram4 /dev/mapper/odd-store P 8"
+
+# ---- without a daemon
+
+gives 0 "status without a daemon" status
+says '^cowctl: cowherd is not running: fill rate, time left, guarantee and fired rungs are not known$'
+says '^back +backup +valid '
+check_eq "JSON has null for what is not known" \
+    "$(of '.snapshots[] | select(.name == "back") | [.fill_rate_bytes, .seconds_left, .guarantee, .rungs[0].state, .section, .next_rung, .origin, .total_sectors] | tojson')" \
+    "[null,null,null,null,\"snapshot *\",\"at 60% = alert\",\"$(readlink -f /dev/ram0)\",$((16 * MIB))]"
+check_eq "as the kernel says" "$(of '.snapshots[] | select(.name == "back").used_sectors')" "$(used back)"
+as_user 77 "status without a daemon is root's" status
+gives 1 "check without a daemon" check
+says '^COWHERD WARNING - 2 snapshots; cowherd is not running'
+gives 69 "an order without a daemon" drop back
+cp /etc/cowherd/cowherd.conf /run/good.conf
+
+# ---- with it
+
+mark
+start_cowherd
+gives 0 "status" status
+says '^back +backup +valid '
+check_not "nothing is missing" grep -q 'not known' <<<"$OUTPUT"
+as_user 0 "status as a user" status --json
+check_eq "the same to everybody" "$(jq -r '.snapshots | length' <<<"$OUTPUT")" 2
+check_eq "every snapshot is guarded, or not" "$(of '[.snapshots[].guarantee] | unique | tojson')" '["no"]'
+gives 0 "check" check
+as_user 0 "check as a user" check
+fill "$BACK" 10
+event 20 COWHERD_EVENT=rung COWHERD_SNAPSHOT=back >/dev/null
+check "as full as the kernel says" wait_until 20 is_as_full_as_the_kernel_says
+check_eq "its rung has fired" "$(of '.snapshots[0].rungs[0].state' back)" fired
+gives 1 "check: a warning" check -w 60 -c 90
+says "^COWHERD WARNING - 2 snapshots; warning: back 6[0-9]\.[0-9]+ %, .*\|.* 'back'=6[0-9]\.[0-9]+%;60;90;0;100"
+gives 2 "check: critical" check -c 50 back
+gives 3 "check: nobody of that name" check nobody
+gives 66 "status: nobody of that name" status nobody
+
+# ---- odd names
+
+gives 0 "names" names
+check_eq "as messages have them" "$OUTPUT" "$ODD_TEXT"$'\nback'
+check_eq "in JSON" "$(of '.snapshots[0].name' "$ODD_TEXT")" $'a "b\'\\;\n\xc3\xa9\\xff'
+gives 0 "explain, by what is printed" explain "$ODD_TEXT"
+gives 0 "explain, by the name itself" explain "$ODD"
+says 'policy +\[snapshot \*\] of /etc/cowherd/cowherd.conf:4'
+says 'at 60% = alert'
+gives 0 "an order, by the name itself" drop --dry-run "$ODD"
+
+# ---- what was said
+
+gives 0 "log" log back
+says '^20[0-9-]+ [0-9:]+ Watching back, a backup snapshot'
+gives 0 "log -n" log -n 1 back
+check_eq "one line" "$(wc -l <<<"$OUTPUT")" 1
+gives 0 "log --json" log --json --since 1h back
+check_eq "JSON lines" "$(jq -r 'select(.event == "rung") | .rung' <<<"$OUTPUT")" "at 60% = alert"
+gives 0 "log, by what is printed" log "$ODD_TEXT"
+says 'Watching a "b'
+gives 0 "log of nobody" log nobody
+check_eq "is empty" "$OUTPUT" ""
+as_user 77 "the journal is not everybody's" log
+TERM=xterm timeout 60 script -qfec 'stty cols 80 rows 20; exec cowctl watch --interval 0.5' /run/watch >/dev/null 2>&1 </dev/null &
+WATCHING=$!
+check "watch shows table and journal" wait_until 40 grep -aqE '[0-9:]{8} .*Watching back' /run/watch
+check "with a bar" grep -aq '^back .*▕██' /run/watch
+pkill -INT -P "$WATCHING"
+wait "$WATCHING" || true
+check "and leaves the screen" grep -aqF $'\033[?25h\033[?1049l' /run/watch
+
+# ---- orders
+
+gives 0 "drop --dry-run" drop --dry-run back
+check_eq "drops nothing" "$(target back)" snapshot
+as_user 77 "a user cannot drop" drop back
+check_eq "nor has" "$(target back)" snapshot
+gives 0 "hold" hold back 1h
+gives 0 "status" status back
+says '\(held\)'
+check "until then" test "$(of '.snapshots[0].held_until' back)" '>' "$(date -u +%Y-%m-%dT%H:%M)"
+gives 0 "release" release back
+check_eq "it is not held" "$(of '.snapshots[0].held_until' back)" null
+gives 64 "extend by nonsense" extend back 5
+gives 0 "drop --wait" drop --wait back
+says '^The drop of back is done; it took '
+check "it is gone" is_gone back
+make_live live /dev/ram2 /dev/ram3 $((16 * MIB))
+fill /dev/mapper/live 4
+wait_until 20 cowctl status live
+gives 0 "merge --wait" merge --wait live
+says '^The merge of live is done; it took '
+check_eq "its device is the origin" "$(target live)" linear
+make_live grown /dev/ram2 /dev/ram7 $((16 * MIB))
+wait_until 20 cowctl status grown
+gives 0 "extend --dry-run" extend --dry-run grown 4MiB
+check_eq "extends nothing" "$(sectors /dev/mapper/grown-store)" $((16 * MIB))
+gives 0 "extend --wait" extend --wait grown 4MiB
+check_eq "the store has grown" "$(sectors /dev/mapper/grown-store)" $((20 * MIB))
+gives 66 "nobody to drop" drop nobody
+
+# ---- the configuration
+
+echo 'at 70% = frobnicate' >>/etc/cowherd/cowherd.conf
+gives 78 "reload --dry-run of a bad one" reload --dry-run
+says '^/etc/cowherd/cowherd.conf:[0-9]+: '
+gives 78 "reload of a bad one" reload
+says '^cowctl: .*/etc/cowherd/cowherd.conf:[0-9]+: '
+cp /run/good.conf /etc/cowherd/cowherd.conf
+gives 0 "reload --dry-run" reload --dry-run
+gives 0 "reload" reload
+as_user 77 "a user cannot reload" reload
+check "nothing is left suspended" nothing_suspended
