@@ -68,7 +68,10 @@ static void test_what_it_is_given(void **state)
     expect(HOOK_EXITED, 0, "PATH=/usr/bin:/bin\nA=b\n<x  y><$(id)>/\n0022\n");
     run_shell("ls /proc/self/fd | wc -l", SEC * 30);
     expect(HOOK_EXITED, 0, "4\n"); /* one of them is the directory */
-    run_shell("grep -E 'Sig(Blk|Ign)' /proc/self/status | tr -d '\\t'", SEC * 30);
+    /* Started by make, or by anyone through posix_spawn(), the C library's own signals 32 and 33 are ignored. */
+    run_shell(
+        "grep -E 'Sig(Blk|Ign)' /proc/self/status | tr -d '\\t' | sed s/0000000180000000/0000000000000000/",
+        SEC * 30);
     expect(HOOK_EXITED, 0, "SigBlk:0000000000000000\nSigIgn:0000000000000000\n");
 }
 
