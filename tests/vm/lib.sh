@@ -7,6 +7,7 @@ DISK_KIB=131072
 PATTERN=/run/cowherd-vm-pattern
 SHIPPED=/run/cowherd-vm-shipped.conf    # the configuration that the build installs
 PATTERN_MIB=16
+BUILD=/run/cowherd-vm-build.tar         # what take_away_build took
 PERSISTENT=/dev/vda     # the disk that outlives a reset
 PROGRAMS=/dev/vdb       # programs of packages that are not installed, "# programs: yes"
 PHASE=${PHASE:-0}       # how many resets there were
@@ -99,6 +100,7 @@ reset_machine() {
     wake_devices
     unmount_all
     remove_devices
+    put_back_build
     forget_files
     fresh_disks
 }
@@ -168,6 +170,27 @@ forget_files() {
         rm -rf {/etc,/run}/systemd/system/cowherd.service.d
         systemctl daemon-reload
     fi
+}
+
+# take_away_build: what is installed beside dpkg, until the next scenario.
+take_away_build() {
+    [[ -e /tests/installed ]] || return 0
+    tar -C / --ignore-failed-read -cf "$BUILD.new" -T /tests/installed 2>/dev/null
+    mv "$BUILD.new" "$BUILD"
+    (
+        cd /
+        xargs -d '\n' rm -f </tests/installed
+        sed 's|/[^/]*$||' /tests/installed | sort -ru | xargs -d '\n' rmdir 2>/dev/null || true # those that are empty now
+    )
+    systemctl daemon-reload
+}
+
+put_back_build() {
+    [[ -e $BUILD ]] || return 0
+    dpkg --purge cowherd >/dev/null 2>&1 || true
+    tar -C / -xf "$BUILD" --keep-directory-symlink
+    rm "$BUILD"
+    systemctl daemon-reload
 }
 
 # Unloading the module gives the memory back and leaves zeroes.
