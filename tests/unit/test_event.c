@@ -256,9 +256,107 @@ static void test_cut(void **state)
     assert_int_equal(event_text_cut("\x80\x80\x80\x80\x80", 4), 4);
 }
 
+/* ---- the journal's explanations, conf/cowherd.catalog */
+
+#define CATALOG_BYTES_MAX 65536
+
+static void read_catalog(char text[static CATALOG_BYTES_MAX])
+{
+    FILE *file = fopen(SOURCE_DIR "/conf/cowherd.catalog", "re");
+    assert_non_null(file);
+    size_t n = fread(text, 1, CATALOG_BYTES_MAX - 1, file);
+    assert_true(n > 0 && n < CATALOG_BYTES_MAX - 1);
+    text[n] = '\0';
+    fclose(file);
+}
+
+static const char *next_entry(const char *at)
+{
+    const char *entry = strstr(at, "\n-- ");
+    return entry ? entry + 1 : NULL;
+}
+
+static void test_every_message_id_is_explained_once(void **state)
+{
+    (void)state;
+    char text[CATALOG_BYTES_MAX];
+    unsigned times[EVENT_KINDS] = {0};
+    read_catalog(text);
+    for (const char *entry = next_entry(text); entry; entry = next_entry(entry)) {
+        int kind = 0;
+        while (kind < EVENT_KINDS &&
+               strncmp(entry + 3, event_kind_message_id((enum event_kind)kind), 32) != 0)
+            kind++;
+        if (kind == EVENT_KINDS)
+            fail_msg("no event has this id: %.35s", entry);
+        times[kind]++;
+    }
+    for (int kind = 0; kind < EVENT_KINDS; kind++)
+        if (times[kind] != 1)
+            fail_msg("%s has %u entries", event_kind_name((enum event_kind)kind), times[kind]);
+}
+
+/* What systemd wants of an entry: these headers at once, an empty line, and no line of the text that it would take for a
+ * comment. */
+static void test_explanations_are_as_systemd_reads_them(void **state)
+{
+    (void)state;
+    static const char *const headers[] = {"Subject: ", "Defined-By: cowherd\n",
+                                          "Support: ", "Documentation: man:"};
+    char text[CATALOG_BYTES_MAX];
+    read_catalog(text);
+    for (const char *entry = next_entry(text); entry; entry = next_entry(entry)) {
+        const char *line = strchr(entry, '\n') + 1;
+        for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++, line = strchr(line, '\n') + 1)
+            if (strncmp(line, headers[i], strlen(headers[i])) != 0)
+                fail_msg("%.35s: no %s", entry, headers[i]);
+        assert_int_equal(*line++, '\n');
+        assert_true(*line > ' ' && strncmp(line, "-- ", 3) != 0);
+        for (; *line && strncmp(line, "-- ", 3) != 0; line = strchr(line, '\n') + 1)
+            assert_null(*line == '\n' ? NULL : strchr("#;", *line));
+    }
+}
+
+/* A field that the kind's entries may lack would be shown by its name. */
+static void test_explanations_use_fields_that_are_there(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *field;
+        unsigned kinds; /* bits */
+    } always[] = {
+        {"@COWHERD_SNAPSHOT@", ~(1U << EVENT_CONFIG)},
+        {"@COWHERD_RUNG@", 1U << EVENT_RUNG},
+        {"@COWHERD_ACTION@", 1U << EVENT_ACTION_START | 1U << EVENT_ACTION_DONE | 1U << EVENT_ACTION_FAILED |
+                                 1U << EVENT_DEFERRED},
+        {"@COWHERD_RESULT@", 1U << EVENT_ACTION_FAILED | 1U << EVENT_DEFERRED | 1U << EVENT_LOST |
+                                 1U << EVENT_BRAKE | 1U << EVENT_CONFIG},
+    };
+    char text[CATALOG_BYTES_MAX];
+    read_catalog(text);
+    for (const char *entry = next_entry(text); entry; entry = next_entry(entry)) {
+        const char *end = next_entry(entry) ? next_entry(entry) : strchr(entry, '\0');
+        unsigned kind = 0, known;
+        while (kind < EVENT_CONFIG &&
+               strncmp(entry + 3, event_kind_message_id((enum event_kind)kind), 32) != 0)
+            kind++;
+        for (const char *at = strchr(entry, '@'); at && at < end; at = strchr(strchr(at + 1, '@') + 1, '@')) {
+            for (known = 0; known < sizeof(always) / sizeof(always[0]); known++)
+                if (strncmp(at, always[known].field, strlen(always[known].field)) == 0 &&
+                    always[known].kinds >> kind & 1)
+                    break;
+            if (known == sizeof(always) / sizeof(always[0]))
+                fail_msg("%s: not always there: %.30s", event_kind_name((enum event_kind)kind), at);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_message_id_is_explained_once),
+        cmocka_unit_test(test_explanations_are_as_systemd_reads_them),
+        cmocka_unit_test(test_explanations_use_fields_that_are_there),
         cmocka_unit_test(test_kinds_have_the_names_of_the_contract),
         cmocka_unit_test(test_message_ids_are_distinct_128_bit_numbers),
         cmocka_unit_test(test_message_ids_stay),
