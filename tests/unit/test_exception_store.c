@@ -1,8 +1,11 @@
 /* exception_store: against a model of the kernel's allocator that goes step by step, and at the edges. */
 #include "cowherd/exception_store.h"
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -233,6 +236,31 @@ static void test_can_fill(void **state)
     assert_true(exception_store_can_fill(&store, UINT64_MAX));
 }
 
+/* The worked examples of cowherd-snapshots(7): ".It what Ta chunk sectors Ta n Ta F(n) Ta sectors". */
+static void test_figures_of_the_manual_page(void **state)
+{
+    (void)state;
+    char line[1024];
+    unsigned n_rows = 0;
+    FILE *stream = fopen(SOURCE_DIR "/man/cowherd-snapshots.7", "re");
+    assert_non_null(stream);
+    while (fgets(line, sizeof(line), stream)) {
+        uint64_t n, chunks, sectors;
+        uint32_t chunk_sectors;
+        const char *figures = strstr(line, " Ta ");
+        if (!figures || sscanf(figures, " Ta %" SCNu32 " Ta %" SCNu64 " Ta %" SCNu64 " Ta %" SCNu64,
+                               &chunk_sectors, &n, &chunks, &sectors) != 4)
+            continue;
+        struct exception_store store = persistent(sectors, chunk_sectors);
+        assert_int_equal(exception_store_chunks_needed(&store, n), chunks);
+        assert_int_equal(chunks * chunk_sectors, sectors);
+        assert_int_equal(exception_store_capacity(&store), n);
+        n_rows++;
+    }
+    fclose(stream);
+    assert_int_equal(n_rows, 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +275,7 @@ int main(void)
         cmocka_unit_test(test_transient),
         cmocka_unit_test(test_without_a_chunk_size),
         cmocka_unit_test(test_can_fill),
+        cmocka_unit_test(test_figures_of_the_manual_page),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -182,7 +182,7 @@ boot_script() {
     make_disks late
 }
 
-# As conf/after-a-reboot.md has it: check and mount come after the daemon is ready.
+# As cowherd-snapshots(7) has it: check and mount come after the daemon is ready.
 order_mount() {
     mkdir -p /mnt/pair "/run/systemd/system/systemd-fsck@dev-mapper-pair\\x2dorigin.service.d"
     echo "/dev/mapper/pair-origin /mnt/pair ext4 ro,noauto,x-systemd.after=cowherd.service 0 2" >/etc/fstab
