@@ -48,10 +48,11 @@ static void look_for_recalled(struct manager *manager)
 }
 
 /* Nothing raises an event when the time to tell what is not there has come. */
-static uint64_t next_look_usec(const struct manager *manager)
+/* From when it was begun, as for those who were looked at in it: so that one wake-up is for all of them. */
+static uint64_t next_look_usec(const struct manager *manager, uint64_t asked_usec)
 {
     uint64_t due = recall_next_usec(&manager->recall), now = boottime_now_usec();
-    uint64_t next = now + (manager->blind ? BLIND_POLL_USEC : HEARTBEAT_USEC);
+    uint64_t next = asked_usec + (manager->blind ? BLIND_POLL_USEC : HEARTBEAT_USEC);
     return due > now && due < next ? due : next;
 }
 
@@ -62,7 +63,7 @@ int looks_complete(struct manager *manager)
     uint64_t asked_usec = boottime_now_usec(); /* what is asked for last is no newer than what is first */
     int r = kernel_observe(&seen);
     manager->looked = r >= 0;
-    manager->look_usec = next_look_usec(manager);
+    manager->look_usec = next_look_usec(manager, asked_usec);
     if (r < 0) {
         manager->look_usec = boottime_now_usec() + MISSING_POLL_USEC;
         journal_message(manager->journal, LOG_ERR, "Cannot list the dm devices: %s", strerror(-r));

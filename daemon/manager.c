@@ -153,7 +153,7 @@ static void rearm(struct manager *manager, const struct intent *intent)
         if (intent_is_ordered(intent))
             ladder_rearm_actions(&member->ladder, member->policy);
         else
-            ladder_rearm(&member->ladder, member->policy, intent->rung);
+            ladder_rearm(&member->ladder, member->policy, intent->rung, intent->grow_to_sectors);
     }
 }
 

@@ -96,6 +96,7 @@ uint32_t ladder_climb(struct ladder *ladder, const struct policy *policy, const 
             continue;
         mark->fired = true;
         mark->fired_centipercent = sample_used_centipercent(sample);
+        mark->fired_total_sectors = sample->total_sectors;
         crossed |= UINT32_C(1) << i;
     }
     return crossed;
@@ -175,11 +176,13 @@ static struct ladder_mark mark_of_text(const struct ladder *ladder, const struct
     return (struct ladder_mark){0};
 }
 
-void ladder_rearm(struct ladder *ladder, const struct policy *policy, const char *text)
+void ladder_rearm(struct ladder *ladder, const struct policy *policy, const char *text,
+                  uint64_t grown_to_sectors)
 {
     const struct rung *rung = policy_rung_by_text(policy, text);
-    if (rung)
-        ladder->marks[rung - policy->rungs] = (struct ladder_mark){0};
+    struct ladder_mark *mark = rung ? &ladder->marks[rung - policy->rungs] : NULL;
+    if (mark && mark->fired_total_sectors < grown_to_sectors)
+        *mark = (struct ladder_mark){0};
 }
 
 void ladder_rearm_actions(struct ladder *ladder, const struct policy *policy)

@@ -39,7 +39,8 @@ uint32_t sample_used_centipercent(const struct sample *sample);
 
 struct ladder_mark {
     bool fired;
-    uint32_t fired_centipercent; /* usage when it fired */
+    uint32_t fired_centipercent;  /* usage when it fired */
+    uint64_t fired_total_sectors; /* and the store's size */
 };
 
 /* Which rungs of a policy have fired; marks[i] is the policy's rung i. Zeroed: all armed. */
@@ -63,8 +64,10 @@ uint64_t ladder_bytes_to_next(const struct ladder *ladder, const struct policy *
 /* Whether an armed rung waits for "TIME left". */
 bool ladder_waits_for_time(const struct ladder *ladder, const struct policy *policy);
 
-/* Arms the rung with this text again, whatever usage is. */
-void ladder_rearm(struct ladder *ladder, const struct policy *policy, const char *text);
+/* Arms the rung with this text again, whatever usage is, for its store has grown to that size: unless it has been crossed
+ * at that size already, and is not to be told twice. */
+void ladder_rearm(struct ladder *ladder, const struct policy *policy, const char *text,
+                  uint64_t grown_to_sectors);
 
 /* Arms every rung again whose action changes the device. */
 void ladder_rearm_actions(struct ladder *ladder, const struct policy *policy);

@@ -5,6 +5,7 @@
 #include "world.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +17,10 @@
 #define STACK_BYTES  (256 * 1024)
 #define RESULT_FD    1000000 /* of the first; no descriptor of ours is so high */
 #define DEVICE_FD    2000000
+#define STATE_FD     3000000 /* the directory of what is kept (storage.c) */
 #define FIRST_PID    1000000
 #define LIVELY_USEC  10 /* the shortest call */
+#define FIRST_SECOND 1700000000 /* of CLOCK_REALTIME */
 
 struct sim_child {
     pid_t pid; /* 0: a free place */
@@ -253,6 +256,9 @@ void children_abandon(void)
 /* ---- what the daemon and its children call of the C library (linked with --wrap) */
 
 int __real_close(int fd);
+int __wrap_open(const char *path, int flags, ...);
+int __wrap_poll(struct pollfd *files, nfds_t n, int timeout_msec);
+time_t __wrap_time(time_t *ret_time);
 int __wrap_close(int fd);
 int __wrap_kill(pid_t pid, int signal);
 int __wrap_mlockall(int flags);
@@ -316,8 +322,35 @@ ssize_t __wrap_write(int fd, const void *bytes, size_t size)
     return (ssize_t)size;
 }
 
+int __wrap_open(const char *path, int flags, ...)
+{
+    (void)path, (void)flags;
+    return STATE_FD;
+}
+
+/* For the last result of a child, when the loop has ended. */
+int __wrap_poll(struct pollfd *files, nfds_t n, int timeout_msec)
+{
+    const struct sim_child *child = &children[files->fd - RESULT_FD];
+    uint64_t until_usec = world.clock_usec + (uint64_t)timeout_msec * 1000;
+    (void)n;
+    while (!world.crash && !child->ended && children_next_usec() <= until_usec) {
+        world_advance(children_next_usec());
+        children_run();
+    }
+    return child->ended;
+}
+
+time_t __wrap_time(time_t *ret_time)
+{
+    (void)ret_time;
+    return (time_t)(FIRST_SECOND + world.clock_usec / 1000000);
+}
+
 int __wrap_close(int fd)
 {
+    if (fd >= STATE_FD)
+        return 0;
     if (fd >= DEVICE_FD)
         close_held(&children[fd - DEVICE_FD]);
     else if (fd >= RESULT_FD)

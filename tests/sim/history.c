@@ -1,4 +1,5 @@
 #include "history.h"
+#include "counters.h"
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -35,6 +36,7 @@ const char *item_kind_name(enum item_kind kind)
         [ITEM_UNREADABLE] = "unreadable",
         [ITEM_NO_SPACE] = "no space",
         [ITEM_DISK_FULL] = "disk full",
+        [ITEM_CPU] = "cpu",
     };
     return names[kind];
 }
@@ -63,6 +65,7 @@ static void make_bounds(struct random *random, struct history *history)
     history->late_usec = random_magnitude(random, 50, 20000);
     history->call_usec = random_percent(random, 85) ? random_magnitude(random, 100, 20000)
                                                     : random_magnitude(random, 50000, 2 * SECOND);
+    history->n_cpus = random_percent(random, 70) ? (unsigned)random_between(random, 1, COUNTERS_CPUS_MAX) : 0;
 }
 
 static void make_group(struct random *random, const struct history *history, struct group_setup *group)
@@ -81,6 +84,9 @@ static void make_group(struct random *random, const struct history *history, str
     group->origin_sectors += group->store_sectors / 2;
     group->write_bytes = UINT32_C(4096) << random_between(random, 0, 8);
     group->merge_bytes_per_second = random_magnitude(random, MIB, 200 * MIB);
+    group->writer_cpus = (unsigned)random_between(random, 1, history->n_cpus ? history->n_cpus : 1);
+    group->writes_per_chunk = random_percent(random, 60) ? 1 : (unsigned)random_between(random, 2, 3);
+    group->rewrites = group->is_live && history->length_usec <= START + HOUR && random_percent(random, 50);
 }
 
 /* ---- the configuration */
@@ -303,7 +309,7 @@ static void add_troubles(struct random *random, struct history *history, bool is
     uint64_t n = random_magnitude(random, 1, 60);
     for (uint64_t i = 0; i < n; i++) {
         enum item_kind kind = is_calm ? (random_percent(random, 70) ? ITEM_RELOAD : ITEM_SLEEP)
-                                      : (enum item_kind)random_between(random, ITEM_UNMOUNT, ITEM_DISK_FULL);
+                                      : (enum item_kind)random_between(random, ITEM_UNMOUNT, ITEM_CPU);
         uint64_t at_usec = time_for(random, history, n_writes);
         unsigned group = (unsigned)random_between(random, 0, history->n_groups - 1);
         uint64_t a = argument_for(random, history, kind), b = second_argument_for(random, kind);

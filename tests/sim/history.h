@@ -26,6 +26,9 @@ struct group_setup {
     uint64_t store_sectors;
     uint64_t sibling_sectors;
     uint32_t write_bytes; /* of one write */
+    unsigned writer_cpus;      /* that its writers run on in turn */
+    unsigned writes_per_chunk; /* to the store: the data, and what there is of metadata */
+    bool rewrites;             /* live: it goes on where every chunk is copied already */
     uint64_t merge_bytes_per_second;
 };
 
@@ -71,6 +74,7 @@ enum item_kind {
     ITEM_UNREADABLE,    /* the snapshot's lookup fails from now on, or no longer (a) */
     ITEM_NO_SPACE,      /* extensions fail from now on, or no longer (a) */
     ITEM_DISK_FULL,     /* intents cannot be stored, or can again (a) */
+    ITEM_CPU,           /* one comes or goes */
 };
 
 struct item {
@@ -87,6 +91,7 @@ struct history {
     uint32_t hysteresis_centipercent;
     uint64_t late_usec; /* a wake-up is late by up to so much */
     uint64_t call_usec; /* a call of a child takes up to so much */
+    unsigned n_cpus;    /* that count writes; 0: there are no counters */
     struct group_setup groups[GROUPS_MAX];
     size_t n_groups;
     struct config_setup configs[CONFIGS_MAX];

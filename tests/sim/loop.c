@@ -1,5 +1,6 @@
 #include "loop.h"
 #include "children.h"
+#include "counters.h"
 #include "oracle.h"
 #include "world.h"
 #include <errno.h>
@@ -163,7 +164,7 @@ static bool is_pending(const sd_event_source *source)
     case SOURCE_TIME:
         return due_usec(source) <= world.clock_usec;
     case SOURCE_IO:
-        return world.dm_event;
+        return source->number == COUNTERS_FD ? counters_are_pending() : world.dm_event;
     case SOURCE_SIGNAL:
         return (source->number == SIGHUP && world.hang_up) || (source->number == SIGTERM && world.terminate);
     case SOURCE_CHILD:
@@ -186,6 +187,7 @@ static sd_event_source *find_pending(const sd_event *event)
 static void dispatch(sd_event_source *source)
 {
     source->event->now_usec = world.clock_usec;
+    oracle_dispatches(source->kind == SOURCE_TIME && source->clock == CLOCK_BOOTTIME);
     switch (source->kind) {
     case SOURCE_TIME:
         source->enabled = false; /* SD_EVENT_ONESHOT */
@@ -227,7 +229,7 @@ static void wake_up(uint64_t timer_usec)
     uint64_t late = world.late_usec ? world.late_usec
                                     : random_between(&world.random, 0, world.history->late_usec);
     loop_figures.wake_ups++;
-    oracle_wakes_late(late);
+    oracle_wakes_late(timer_usec, late);
     world.late_usec = 0;
     world_advance(timer_usec + late);
 }

@@ -148,8 +148,7 @@ int main(int argc, char **argv)
         descriptions, parse, NULL, "Plays histories on the real core and manager of cowherd.",
         NULL,         NULL,  NULL};
     argp_parse(&argp, argc, argv, 0, NULL, &options);
-    /* Times of actions are kept in a file, which is not played: they are forgotten with the daemon. */
-    setenv("STATE_DIRECTORY", "/nonexistent", 1);
+    setenv("STATE_DIRECTORY", "/nonexistent", 1); /* storage.c stands for both */
     setenv("RUNTIME_DIRECTORY", "/nonexistent", 1);
     world_traces = options.traces;
     return play_all(&options) > 0;

@@ -1,3 +1,5 @@
+#include "../../daemon/manager_state.h"
+#include "children.h"
 #include "loop.h"
 #include "oracle_state.h"
 #include "storage.h"
@@ -7,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COMPLETE_LOOK_USEC UINT64_C(60000000) /* manager.c's: a look even if no event ever comes */
+#define COMPLETE_LOOK_USEC UINT64_C(45000000) /* a look even if no event ever comes */
 #define IDLE_WAKE_UPS_MAX  200                /* without a look: words to the service manager */
 #define RATE_MIN_USEC      50000
 
@@ -44,6 +46,13 @@ void oracle_daemon_starts(void)
     oracle.has_cause = true;
     oracle.has_looked = oracle.was_reloaded = oracle.look_failed = false;
     oracle.idle_wake_ups = 0;
+    oracle.manager = NULL;
+}
+
+void oracle_daemon_is_gone(void)
+{
+    oracle.gone_usec = world.clock_usec - world.slept_usec;
+    oracle.manager = NULL;
 }
 
 const struct config_setup *oracle_config(void)
@@ -69,13 +78,6 @@ struct shadow *oracle_find(const char *uuid)
     return NULL;
 }
 
-/* What is late once is allowed for from then on. */
-void oracle_wakes_late(uint64_t late_usec)
-{
-    if (late_usec > oracle.longest_late_usec)
-        oracle.longest_late_usec = late_usec;
-}
-
 void oracle_causes_look(void)
 {
     oracle.has_cause = true;
@@ -87,6 +89,22 @@ void oracle_config_read(size_t config)
 }
 
 /* ---- the rungs of one look */
+
+static uint32_t used_centipercent(const struct level *level)
+{
+    return (uint32_t)((unsigned __int128)level->used_sectors * 10000 / level->total_sectors);
+}
+
+static void fire(struct shadow *shadow, size_t rung)
+{
+    uint32_t bit = UINT32_C(1) << rung;
+    if (shadow->fired & bit)
+        return;
+    shadow->expected |= bit;
+    shadow->fired |= bit;
+    shadow->fired_centipercent[rung] = used_centipercent(&shadow->level);
+    shadow->fired_sectors[rung] = shadow->level.total_sectors;
+}
 
 static void climb(struct shadow *shadow)
 {
@@ -100,10 +118,47 @@ static void climb(struct shadow *shadow)
             shadow->fired &= ~bit;
         if (!reference_is_crossed(rung, &shadow->level))
             continue;
-        if (!(shadow->fired & bit))
-            shadow->expected |= bit;
-        shadow->fired |= bit;
+        fire(shadow, i);
     }
+}
+
+/* A burst that has passed, or an extension. */
+static bool time_rearms(const struct shadow *shadow, size_t rung, uint64_t left_usec)
+{
+    uint32_t used = used_centipercent(&shadow->level), fired = shadow->fired_centipercent[rung];
+    bool has_fallen = used < fired && fired - used >= oracle.history->hysteresis_centipercent;
+    return shadow->level.chunks_left > 0 &&
+           (has_fallen || left_usec / 2 > oracle_ladder(shadow)->rungs[rung].value ||
+            left_usec > oracle_ladder(shadow)->rungs[rung].value * 2);
+}
+
+static void climb_in_time(struct shadow *shadow, uint64_t left_usec)
+{
+    const struct ladder_setup *ladder = oracle_ladder(shadow);
+    for (size_t i = 0; i < ladder->n_rungs; i++) {
+        uint32_t bit = UINT32_C(1) << i;
+        if (ladder->rungs[i].condition != CONDITION_TIME)
+            continue;
+        if (time_rearms(shadow, i, left_usec))
+            shadow->fired &= ~bit;
+        if (left_usec <= ladder->rungs[i].value || shadow->level.chunks_left == 0)
+            fire(shadow, i);
+    }
+}
+
+/* The time that is left is the daemon's own figure: no height gives it. */
+uint32_t __real_ladder_climb(struct ladder *ladder, const struct policy *policy, const struct sample *sample);
+uint32_t __wrap_ladder_climb(struct ladder *ladder, const struct policy *policy, const struct sample *sample);
+
+uint32_t __wrap_ladder_climb(struct ladder *ladder, const struct policy *policy, const struct sample *sample)
+{
+    const struct herd *herd = &oracle.manager->herd;
+    for (size_t i = 0; i < herd->n_members; i++) {
+        struct shadow *shadow = ladder == &herd->members[i]->ladder ? oracle_find(herd->members[i]->uuid) : NULL;
+        if (shadow && shadow->kind == TARGET_SNAPSHOT)
+            climb_in_time(shadow, sample->time_left_usec);
+    }
+    return __real_ladder_climb(ladder, policy, sample);
 }
 
 static void measure_rate(struct shadow *shadow, uint64_t now_usec)
@@ -111,7 +166,9 @@ static void measure_rate(struct shadow *shadow, uint64_t now_usec)
     uint64_t used = shadow->level.used_sectors * 512, elapsed = now_usec - shadow->rate_usec;
     if (shadow->has_rate && elapsed < RATE_MIN_USEC)
         return;
-    if (shadow->has_rate && used > shadow->rate_used_bytes) {
+    shadow->pace.has_moved = shadow->has_rate && used > shadow->rate_used_bytes;
+    if (shadow->pace.has_moved) {
+        shadow->moved_usec = world.clock_usec;
         uint64_t rate = (uint64_t)((unsigned __int128)(used - shadow->rate_used_bytes) * 1000000 / elapsed);
         if (rate > shadow->peak_bytes_per_second)
             shadow->peak_bytes_per_second = rate;
@@ -119,77 +176,6 @@ static void measure_rate(struct shadow *shadow, uint64_t now_usec)
     shadow->has_rate = true;
     shadow->rate_usec = now_usec;
     shadow->rate_used_bytes = used;
-}
-
-/* ---- when to look next */
-
-static uint64_t within_bounds(uint64_t usec)
-{
-    usec = usec < oracle.history->shortest_usec ? oracle.history->shortest_usec : usec;
-    return usec > oracle.history->longest_usec ? oracle.history->longest_usec : usec;
-}
-
-static uint64_t less(uint64_t usec, uint64_t by_usec)
-{
-    return usec > by_usec ? usec - by_usec : 0;
-}
-
-/* The rung that comes next, and how far it is; n_rungs: none with a height. */
-static size_t next_rung(const struct shadow *shadow, bool with_doubtful, uint64_t *ret_usec)
-{
-    const struct ladder_setup *ladder = oracle_ladder(shadow);
-    uint64_t assumed = oracle.history->assumed_bytes_per_second, peak = shadow->peak_bytes_per_second;
-    size_t next = ladder->n_rungs;
-    *ret_usec = UINT64_MAX;
-    for (size_t i = 0; i < ladder->n_rungs; i++) {
-        uint32_t armed = ~shadow->fired | (with_doubtful ? shadow->maybe_armed : 0);
-        uint64_t usec = reference_fill_usec(reference_bytes_to(&ladder->rungs[i], &shadow->level),
-                                            peak > assumed ? peak : assumed);
-        bool is_carried_out = usec == *ret_usec && action_kind_changes(ladder->rungs[i].action);
-        if (!(armed & UINT32_C(1) << i) || (usec >= *ret_usec && !is_carried_out))
-            continue;
-        *ret_usec = usec;
-        next = i;
-    }
-    return next;
-}
-
-static bool may_wait_for_time(const struct shadow *shadow, bool with_doubtful)
-{
-    const struct ladder_setup *ladder = oracle_ladder(shadow);
-    for (size_t i = 0; i < ladder->n_rungs; i++)
-        if (ladder->rungs[i].condition == CONDITION_TIME &&
-            (with_doubtful || !(shadow->fired & UINT32_C(1) << i)))
-            return true;
-    return false;
-}
-
-static uint64_t half_time(const struct shadow *shadow)
-{
-    uint64_t assumed = oracle.history->assumed_bytes_per_second, peak = shadow->peak_bytes_per_second;
-    return reference_fill_usec(shadow->level.bytes_left, peak > assumed ? peak : assumed) / 2;
-}
-
-static void pace(struct shadow *shadow)
-{
-    uint64_t latest, soonest;
-    bool fills = shadow->state == SNAPSHOT_VALID && shadow->kind == TARGET_SNAPSHOT;
-    shadow->latest_usec = shadow->soonest_usec = oracle.history->longest_usec;
-    if (!fills)
-        return;
-    size_t next = next_rung(shadow, false, &latest);
-    bool extends = next < oracle_ladder(shadow)->n_rungs &&
-                   oracle_ladder(shadow)->rungs[next].action == ACTION_EXTEND;
-    /* Half of it: the daemon does not learn from an extension that another one has followed at once. */
-    latest = less(latest, extends ? shadow->extend_took_usec / 2 : 0);
-    next_rung(shadow, true, &soonest);
-    soonest = less(soonest, oracle.longest_action_usec);
-    if (may_wait_for_time(shadow, false) && half_time(shadow) < latest)
-        latest = half_time(shadow);
-    if (may_wait_for_time(shadow, true) && half_time(shadow) < soonest)
-        soonest = half_time(shadow);
-    shadow->latest_usec = within_bounds(latest);
-    shadow->soonest_usec = less(within_bounds(soonest), oracle.longest_late_usec);
 }
 
 /* ---- looks */
@@ -208,7 +194,7 @@ static void look_at(struct shadow *shadow, const struct target *target, uint64_t
         if (target->kind == TARGET_SNAPSHOT)
             climb(shadow);
     }
-    pace(shadow);
+    pace_take(shadow);
 }
 
 static bool is_same(const struct shadow *shadow, const struct dm_device *device)
@@ -237,6 +223,7 @@ static struct shadow *add_shadow(const struct dm_device *device, size_t index)
                                   .group = world_group_of(device->number),
                                   .index = index};
         snprintf(shadow->uuid, sizeof(shadow->uuid), "%.15s", device->uuid);
+        snprintf(shadow->name, sizeof(shadow->name), "%.7s", device->name);
         shadow->is_acting = storage_has(shadow->uuid); /* it is gone on with */
         return shadow;
     }
@@ -300,6 +287,7 @@ int __wrap_herd_look(struct herd *herd, const struct observation *seen, uint64_t
                      const struct herd_view *view)
 {
     size_t index;
+    oracle.manager = view->user;
     judge_cause();
     mark_seen(seen);
     oracle.has_cause = false;
@@ -309,21 +297,13 @@ int __wrap_herd_look(struct herd *herd, const struct observation *seen, uint64_t
     for (size_t i = 0; i < seen->n_devices; i++) {
         const struct target *target = snapshot_target(&seen->devices[i], &index);
         struct shadow *shadow = target ? shadow_of(&seen->devices[i]) : NULL;
-        if (target && !shadow && !is_errands(&seen->devices[i], target))
-            shadow = add_shadow(&seen->devices[i], index);
+        if (target && !shadow && !is_errands(&seen->devices[i], target) &&
+            (shadow = add_shadow(&seen->devices[i], index)))
+            pace_judge_memory(shadow);
         if (shadow)
             look_at(shadow, target, now_usec);
     }
     return __real_herd_look(herd, seen, now_usec, view);
-}
-
-static void judge_early(const struct shadow *shadow, uint64_t now_usec)
-{
-    uint64_t since = now_usec - shadow->asked_usec;
-    uint64_t soonest = shadow->is_acting ? oracle.history->shortest_usec : shadow->soonest_usec;
-    if (since * 10 < soonest * 9)
-        oracle_fails("%s is looked at after %" PRIu64 " us, and need not be before %" PRIu64 " us",
-                     shadow->uuid, since, soonest);
 }
 
 void __wrap_herd_sample(struct herd *herd, const struct dm_device *device, uint64_t now_usec,
@@ -331,7 +311,7 @@ void __wrap_herd_sample(struct herd *herd, const struct dm_device *device, uint6
 {
     struct shadow *shadow = shadow_of(device);
     if (shadow && device->active.n_targets == 1) {
-        judge_early(shadow, now_usec);
+        pace_judge_look(shadow, now_usec);
         look_at(shadow, &device->active.targets[0], now_usec);
     }
     __real_herd_sample(herd, device, now_usec, view, ret_stale);
@@ -363,25 +343,14 @@ static size_t find_rung(const struct ladder_setup *ladder, const char *text)
     return ladder->n_rungs;
 }
 
-/* One of time has no height: its own figures must bear it out. */
-static void take_time_rung(struct shadow *shadow, const struct event *event, const struct rung_setup *rung,
-                           uint32_t bit)
-{
-    if (event->sample.chunks_left > 0 && event->sample.time_left_usec > rung->value)
-        oracle_fails("%s: \"%s\" with more time left than that", shadow->uuid, rung->text);
-    shadow->fired |= bit;
-}
-
-static void take_alert(struct shadow *shadow, const struct event *event, size_t index)
+static void take_alert(struct shadow *shadow, size_t index)
 {
     const struct rung_setup *rung = &oracle_ladder(shadow)->rungs[index];
     uint32_t bit = UINT32_C(1) << index;
     shadow->alerts |= bit;
     if (rung->action == ACTION_EXTEND)
         oracle_book(shadow->uuid)->extend_alerts++;
-    if (rung->condition == CONDITION_TIME)
-        take_time_rung(shadow, event, rung, bit);
-    else if (!((shadow->expected | shadow->maybe_armed) & bit))
+    if (!((shadow->expected | shadow->maybe_armed) & bit))
         oracle_fails("%s: \"%s\" is alerted and has not been crossed", shadow->uuid, rung->text);
     if (!(shadow->expected & bit) && rung->condition != CONDITION_TIME && (shadow->maybe_armed & bit) &&
         !reference_is_crossed(rung, &shadow->level))
@@ -420,13 +389,18 @@ static void take_loss(struct shadow *shadow)
 static void carry_over(struct shadow *shadow, const struct ladder_setup *old)
 {
     const struct ladder_setup *ladder = oracle_ladder(shadow);
-    uint32_t fired = 0, maybe = 0;
+    uint32_t fired = 0, maybe = 0, centipercent[RUNGS_MAX];
+    uint64_t sectors[RUNGS_MAX];
     for (size_t i = 0; i < ladder->n_rungs; i++) {
         size_t before = find_rung(old, ladder->rungs[i].text);
         bool stood = before < old->n_rungs;
         fired |= stood && (shadow->fired & UINT32_C(1) << before) ? UINT32_C(1) << i : 0;
         maybe |= stood && (shadow->maybe_armed & UINT32_C(1) << before) ? UINT32_C(1) << i : 0;
+        centipercent[i] = stood ? shadow->fired_centipercent[before] : 0;
+        sectors[i] = stood ? shadow->fired_sectors[before] : 0;
     }
+    memcpy(shadow->fired_centipercent, centipercent, sizeof(centipercent));
+    memcpy(shadow->fired_sectors, sectors, sizeof(sectors));
     shadow->fired = fired;
     shadow->maybe_armed = maybe;
     shadow->chosen = 0;
@@ -452,8 +426,8 @@ static void take_config(const struct event *event)
         if (acts_now)
             shadow->fired = shadow->maybe_armed = 0;
         if (shadow->has_level)
-            pace(shadow);
-        shadow->soonest_usec = 0;
+            pace_take(shadow);
+        shadow->pace.doubtful_usec = 0;
     }
 }
 
@@ -469,7 +443,7 @@ void oracle_event(const struct event *event)
     if (event->kind == EVENT_FOUND && event->role != true_role(shadow))
         oracle_fails("%s is said to be a %s snapshot", shadow->uuid, role_name(event->role));
     if (event->kind == EVENT_RUNG && rung < oracle_ladder(shadow)->n_rungs)
-        take_alert(shadow, event, rung);
+        take_alert(shadow, rung);
     if (event->kind == EVENT_LOST)
         take_loss(shadow);
     action_event(shadow, event);
@@ -486,6 +460,8 @@ static void judge_alerts(struct shadow *shadow)
             continue;
         shadow->chosen |= bit; /* the last written of them */
         shadow->is_acting = true;
+        if (!children_acts_usec(shadow->uuid)) /* else that comes after it */
+            shadow->decided_usec = oracle.turn_usec;
         shadow->active_usec = world.clock_usec;
         action_begins_anew(shadow->uuid, ladder->rungs[i].text);
         break;
@@ -494,12 +470,13 @@ static void judge_alerts(struct shadow *shadow)
         if (shadow->expected & ~shadow->maybe_armed & UINT32_C(1) << i)
             oracle_fails("%s: \"%s\" is crossed and not alerted", shadow->uuid, ladder->rungs[i].text);
     if (shadow->alerts)
-        pace(shadow); /* one of time has fired */
+        pace_take(shadow); /* one of time has fired */
     shadow->expected = shadow->alerts = 0;
 }
 
 void oracle_after_dispatch(void)
 {
+    pace_after_dispatch();
     for (size_t i = 0; i < SHADOWS_MAX; i++)
         if (oracle.shadows[i].exists) {
             judge_alerts(&oracle.shadows[i]);
@@ -537,11 +514,6 @@ void oracle_before_sleep(uint64_t timer_usec)
 {
     judge_unseen();
     judge_idle();
-    for (size_t i = 0; i < SHADOWS_MAX; i++) {
-        const struct shadow *shadow = &oracle.shadows[i];
-        if (shadow->exists && timer_usec > shadow->asked_usec + shadow->latest_usec + 1)
-            oracle_fails("%s must be looked at within %" PRIu64 " us, and is not for %" PRIu64 " us",
-                         shadow->uuid, shadow->latest_usec, timer_usec - shadow->asked_usec);
-    }
+    pace_before_sleep(timer_usec);
     action_before_sleep();
 }

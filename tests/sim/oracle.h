@@ -20,6 +20,7 @@ enum change { CHANGE_LOAD, CHANGE_SUSPEND, CHANGE_RESUME, CHANGE_SWAP, CHANGE_RE
 
 void oracle_begin(const struct history *history);
 void oracle_daemon_starts(void);
+void oracle_daemon_is_gone(void);
 
 /* What is wrong; NULL: nothing so far. The first finding counts. */
 const char *oracle_verdict(void);
@@ -41,6 +42,8 @@ void oracle_child_ended(const struct intent *intent, const void *result);
 void oracle_forgive(struct group *group);
 void oracle_writes(struct group *group);
 void oracle_causes_look(void); /* something that a complete look must follow */
-void oracle_wakes_late(uint64_t late_usec);
+void oracle_wakes_late(uint64_t due_usec, uint64_t late_usec);
+void oracle_dispatches(bool is_look);
+void oracle_memory_is_lost(void); /* what actions took could not be written */
 void oracle_after_dispatch(void);
 void oracle_before_sleep(uint64_t timer_usec);

@@ -1,4 +1,5 @@
 /* Actions: what the daemon's children may do, and when. */
+#include "../../daemon/manager_state.h"
 #include "children.h"
 #include "cowherd/pursuit.h"
 #include "oracle_state.h"
@@ -45,7 +46,8 @@ static void take_start(struct shadow *shadow, const struct event *event)
     if (!is_justified)
         oracle_fails("%s: \"%s\" is begun, and was not the one to be carried out", shadow->uuid, event->rung);
     shadow->is_started = !record; /* only from its beginning it can be timed */
-    shadow->start_usec = world.clock_usec;
+    shadow->has_learned = false;
+    shadow->child_usec = shadow->stopped_usec = 0;
 }
 
 static void rearm(struct shadow *shadow, const char *text, bool surely)
@@ -55,6 +57,8 @@ static void rearm(struct shadow *shadow, const char *text, bool surely)
         uint32_t bit = UINT32_C(1) << i;
         if (strcmp(ladder->rungs[i].text, text) != 0)
             continue;
+        if (shadow->fired_sectors[i] == shadow->group->machine.stores[C].total_sectors)
+            continue; /* it has been crossed since it has grown */
         if (surely)
             shadow->fired &= ~bit;
         else
@@ -62,10 +66,22 @@ static void rearm(struct shadow *shadow, const char *text, bool surely)
     }
 }
 
+/* Of those that follow one another at once the first alone is measured. */
+static bool is_first(const struct shadow *shadow)
+{
+    const struct errands *errands = &oracle.manager->errands;
+    for (size_t i = 0; i < errands->n_items; i++)
+        if (strcmp(errands->items[i]->pursuit.intent.uuid, shadow->uuid) == 0)
+            return errands->items[i]->stretches == 1;
+    return false;
+}
+
 static void take_end(struct shadow *shadow, const struct event *event, bool is_done)
 {
     bool extends = strcmp(event->action, action_kind_name(ACTION_EXTEND)) == 0;
     shadow->is_acting = !is_done;
+    if (is_done && shadow->is_started && shadow->stretches == 1 && !shadow->has_learned && is_first(shadow))
+        oracle_fails("%s: what \"%s\" took is not learned", shadow->uuid, event->rung);
     shadow->stretches = is_done ? 0 : shadow->stretches;
     promise_break(shadow);
     if (extends && event->rung)
@@ -164,6 +180,11 @@ static void judge_attempt(const struct intent *intent)
                      since, attempts->failures);
 }
 
+static uint64_t awake_usec(void)
+{
+    return world.clock_usec - world.slept_usec;
+}
+
 void oracle_child_starts(const struct intent *intent)
 {
     struct shadow *shadow = oracle_find(intent->uuid);
@@ -173,26 +194,10 @@ void oracle_child_starts(const struct intent *intent)
     if (shadow) {
         shadow->is_acting = true;
         shadow->stretches++;
+        if (!shadow->child_usec)
+            shadow->child_usec = awake_usec();
         shadow->active_usec = world.clock_usec;
     }
-}
-
-/* What the daemon has learned of one snapshot may make it look at another one sooner. */
-static void learn_longest(uint64_t took_usec)
-{
-    if (took_usec <= oracle.longest_action_usec)
-        return;
-    oracle.longest_action_usec = took_usec;
-    for (size_t i = 0; i < SHADOWS_MAX; i++)
-        oracle.shadows[i].soonest_usec = 0;
-}
-
-static void learn(struct shadow *shadow, const struct intent *intent, const struct action_result *result)
-{
-    uint64_t took = world.clock_usec - shadow->start_usec;
-    if (result && result->ended && result->verdict == PLAN_ACT && intent->action == ACTION_EXTEND &&
-        shadow->is_started && shadow->stretches == 1)
-        shadow->extend_took_usec = took; /* the last: the daemon allows for the longest */
 }
 
 void oracle_child_ended(const struct intent *intent, const void *data)
@@ -206,11 +211,9 @@ void oracle_child_ended(const struct intent *intent, const void *data)
         attempts->failures++;
         attempts->failed_usec = world.clock_usec;
     }
-    learn_longest(world.clock_usec - attempts->start_usec);
     oracle.has_cause = true;
     if (!shadow)
         return;
-    learn(shadow, intent, result);
     shadow->active_usec = world.clock_usec;
 }
 
@@ -283,6 +286,14 @@ static void judge_readers(const struct group *group, const struct intent *intent
         oracle_fails("%s is dropped from under its readers", intent->uuid);
 }
 
+/* Its store fills no more. */
+static void note_stop(const struct intent *intent)
+{
+    struct shadow *shadow = oracle_find(intent->uuid);
+    if (shadow && !shadow->stopped_usec)
+        shadow->stopped_usec = awake_usec();
+}
+
 void oracle_changes(struct group *group, struct model_device *device, enum change change)
 {
     const struct intent *intent = children_intent();
@@ -295,6 +306,7 @@ void oracle_changes(struct group *group, struct model_device *device, enum chang
         oracle_fails("%s: \"%s\" is at work and not recorded", intent->uuid, intent->rung);
     if (!is_destructive(intent, device, change) || strcmp(device->uuid, intent->uuid) != 0)
         return;
+    note_stop(intent);
     judge_height(group, intent, device);
     judge_readers(group, intent, device, change);
     if (!has_rung(group, intent) && !oracle.was_reloaded && strncmp(intent->rung, "on ", 3) != 0)
@@ -310,6 +322,7 @@ void oracle_grows(struct group *group, uint64_t to_sectors)
     uint64_t total = group->machine.stores[C].total_sectors;
     uint64_t most = total + (uint64_t)((unsigned __int128)total * (rung ? rung->amount : 0) / 10000) +
                     2 * group->setup->chunk_sectors;
+    note_stop(intent);
     if (to_sectors > total && ++book->growths > book->extend_alerts)
         oracle_fails("%s: its store grows more often than a rung asked for it", intent->uuid);
     if (rung && to_sectors > most)

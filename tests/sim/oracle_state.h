@@ -15,10 +15,22 @@ struct promise {
     uint64_t made_usec;
 };
 
+/* From the last look at it to the next. */
+struct pace {
+    bool is_known;
+    bool fills;
+    bool has_moved;          /* between the last two looks */
+    uint64_t rung_usec;      /* until the next rung of a height could be reached */
+    enum action_kind action; /* of that */
+    uint64_t half_usec;      /* for rungs of time */
+    uint64_t doubtful_usec, doubtful_half_usec; /* with those that may be armed */
+    uint64_t late_usec, took_usec;              /* the most that was allowed for since */
+};
+
 /* A snapshot as the daemon must know it. */
 struct shadow {
     bool exists, seen;
-    char uuid[16];
+    char uuid[16], name[8];
     dev_t device;
     uint64_t disk_sequence;
     struct group *group;
@@ -26,6 +38,8 @@ struct shadow {
 
     uint32_t fired, maybe_armed, expected, chosen; /* sets of its ladder's rungs */
     uint32_t alerts;                               /* in this look */
+    uint32_t fired_centipercent[RUNGS_MAX]; /* where each has fired */
+    uint64_t fired_sectors[RUNGS_MAX];      /* and at which size of the store */
     bool is_lost_told;
     bool has_level;
     bool is_fresh; /* looked at in this turn */
@@ -34,21 +48,24 @@ struct shadow {
     enum target_kind kind;
 
     uint64_t asked_usec;
-    uint64_t latest_usec, soonest_usec; /* from asked_usec: when the next look must, and may, be */
+    struct pace pace;
     bool has_rate;
+    uint64_t moved_usec; /* the last look that showed it fuller */
     uint64_t rate_usec, rate_used_bytes, peak_bytes_per_second;
 
     bool is_acting;     /* something is wanted of it, or being done */
     bool is_started;    /* its start was said */
     unsigned stretches; /* children since the last action was done */
-    uint64_t start_usec, extend_took_usec;
     uint64_t active_usec; /* when something was last heard of that */
+    uint64_t decided_usec, child_usec, stopped_usec; /* awake: the rung, its first child, when its store filled no more */
+    bool has_learned;                                /* what that took */
     struct promise promise;
 };
 
 /* What is known of a snapshot for as long as the history lasts. */
 struct book {
     unsigned extend_alerts, growths, ends;
+    uint64_t took_usec[ACTION_DROP + 1], learned_usec[ACTION_DROP + 1]; /* by its actions, the last; when, awake */
 };
 
 /* Attempts of one action on one snapshot. */
@@ -60,6 +77,8 @@ struct attempts {
     uint64_t start_usec, failed_usec;
 };
 
+struct manager;
+
 struct oracle {
     const struct history *history;
     struct shadow shadows[SHADOWS_MAX];
@@ -70,7 +89,13 @@ struct oracle {
     bool is_foreign_merge[GROUPS_MAX];
     bool was_reloaded; /* in this life */
     uint64_t started_usec;
-    uint64_t longest_action_usec, longest_late_usec;
+    const struct manager *manager; /* the daemon's own data; NULL: it has not looked yet */
+    uint64_t late_usec, late_slept_usec; /* the wake-up of this turn */
+    bool late_counts;
+    uint64_t turn_usec;        /* awake: this turn of the loop */
+    uint64_t gone_usec;        /* awake: when the daemon was */
+    uint64_t memory_lost_usec; /* awake: a write of what it has learned has failed */
+    uint64_t calm_usec, calm_wake_ups;
     bool has_cause;
     bool has_looked;
     bool look_failed;
@@ -87,7 +112,15 @@ struct shadow *oracle_find(const char *uuid);
 struct book *oracle_book(const char *uuid);
 const struct config_setup *oracle_config(void);
 
+/* oracle_pace.c */
+void pace_take(struct shadow *shadow);
+void pace_judge_look(struct shadow *shadow, uint64_t now_usec);
+void pace_judge_memory(const struct shadow *shadow);
+void pace_after_dispatch(void);
+void pace_before_sleep(uint64_t timer_usec);
+
 /* oracle_promise.c */
+void promise_allow_late(uint64_t late_usec);
 void promise_make(struct shadow *shadow);
 void promise_break(struct shadow *shadow);
 

@@ -1,5 +1,6 @@
 #include "simulation.h"
 #include "children.h"
+#include "counters.h"
 #include "cowherd/manager.h"
 #include "loop.h"
 #include "oracle.h"
@@ -31,7 +32,9 @@ static void live(void)
 static void bury(void)
 {
     loop_leave_daemon();
+    oracle_daemon_is_gone();
     children_abandon();
+    counters_abandon();
     loop_free_daemon();
     world.is_up = world.crash = world.hang_up = world.terminate = false;
     world.calls_to_crash = 0;

@@ -2,11 +2,13 @@
 #include "storage.h"
 #include "../../daemon/config/file.h"
 #include "children.h"
+#include "cowherd/action_times.h"
 #include "cowherd/brake_limit.h"
 #include "cowherd/intent_file.h"
 #include "cowherd/operator_hold_file.h"
 #include "cowherd/store_device.h"
 #include "cowherd/store_growth.h"
+#include "cowherd/text_file.h"
 #include "oracle.h"
 #include "world.h"
 #include <errno.h>
@@ -21,10 +23,13 @@
 
 static struct intent records[RECORDS_MAX];
 static size_t n_records;
+static char kept_text[ACTION_TIMES_TEXT_MAX + 1]; /* what actions took */
+static bool is_kept;
 
 void storage_clear(void)
 {
     n_records = 0;
+    is_kept = false;
 }
 
 static struct intent *find(const struct intent *like)
@@ -119,6 +124,33 @@ int operator_hold_file_store(const char *directory, const struct operator_holds 
 int operator_hold_file_read(const char *directory, const char *boot_id, struct operator_holds *ret_holds)
 {
     (void)directory, (void)boot_id, (void)ret_holds;
+    return 0;
+}
+
+/* ---- what actions took: the one text file that the daemon keeps */
+
+int text_file_replace(int directory, const char *name, const char *temporary, const char *text, size_t length)
+{
+    (void)directory, (void)name, (void)temporary;
+    int r = children_call();
+    if (r == 0 && world.disk_full)
+        r = -ENOSPC;
+    if (r < 0) {
+        oracle_memory_is_lost();
+        return r;
+    }
+    memcpy(kept_text, text, length);
+    kept_text[length] = '\0';
+    is_kept = true;
+    return 0;
+}
+
+int text_file_read(int directory, const char *name, char *text, size_t size)
+{
+    (void)directory, (void)name;
+    if (!is_kept)
+        return -ENOENT;
+    snprintf(text, size, "%s", kept_text);
     return 0;
 }
 

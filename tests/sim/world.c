@@ -1,5 +1,6 @@
 #include "world.h"
 #include "children.h"
+#include "counters.h"
 #include "oracle.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -269,16 +270,24 @@ static uint64_t take_chunks(const struct group *group, unsigned __int128 *carrie
     return chunks;
 }
 
+/* An exception costs its store at least one write. */
+static void fill(struct group *group, size_t index, uint64_t chunks)
+{
+    uint64_t left = not_copied_yet(group, index), copied = chunks < left ? chunks : left;
+    uint64_t written = group->setup->rewrites ? chunks : copied;
+    if (copied > 0)
+        model_fill(&group->machine, &group->machine.devices[index], copied);
+    counters_write(world_store(group, index == S ? C : CT), written * group->setup->writes_per_chunk,
+                   group->setup->writer_cpus);
+}
+
 static void advance_group(struct group *group, uint64_t usec)
 {
     bool could_fill[2] = {may_fill(group, S), may_fill(group, T)};
     uint64_t chunks = take_chunks(group, &group->fill_carried, world_fill_rate(group), usec);
-    for (size_t i = 0; i < 2 && chunks > 0; i++) {
-        size_t index = i == 0 ? S : T;
-        uint64_t left = could_fill[i] ? not_copied_yet(group, index) : 0;
-        if (left > 0)
-            model_fill(&group->machine, &group->machine.devices[index], chunks < left ? chunks : left);
-    }
+    for (size_t i = 0; i < 2 && chunks > 0; i++)
+        if (could_fill[i])
+            fill(group, i == 0 ? S : T, chunks);
     if (is_merging(group)) {
         uint64_t rate = group->setup->merge_bytes_per_second;
         merge(&group->machine, take_chunks(group, &group->merge_carried, rate, usec));
@@ -286,19 +295,42 @@ static void advance_group(struct group *group, uint64_t usec)
     note_losses(group, could_fill);
 }
 
+/* When so many chunks more have been written to. */
+static uint64_t written_usec(const struct group *group, uint64_t chunks, uint64_t rate)
+{
+    unsigned __int128 unit = group->setup->chunk_sectors * UINT64_C(512) * SECOND_USEC;
+    unsigned __int128 missing = chunks * unit - group->fill_carried;
+    return world.clock_usec + (uint64_t)((missing + rate - 1) / rate);
+}
+
 /* When a snapshot's store has no room for what comes next. */
 static uint64_t loss_usec(const struct group *group, size_t index, uint64_t rate)
 {
     const struct model_store *store = &group->machine.stores[index == S ? C : CT];
     uint64_t chunks = model_capacity(store) - store->exceptions + 1;
-    unsigned __int128 unit = group->setup->chunk_sectors * UINT64_C(512) * SECOND_USEC;
-    if (chunks > not_copied_yet(group, index))
-        return UINT64_MAX;
-    unsigned __int128 missing = chunks * unit - group->fill_carried;
-    return world.clock_usec + (uint64_t)((missing + rate - 1) / rate);
+    return chunks > not_copied_yet(group, index) ? UINT64_MAX : written_usec(group, chunks, rate);
 }
 
-static uint64_t next_loss_usec(void)
+/* When a counter of its writes fires. */
+static uint64_t count_usec(const struct group *group, size_t index, uint64_t rate)
+{
+    uint64_t each = group->setup->writes_per_chunk;
+    uint64_t writes = counters_until_fired(world_store(group, index == S ? C : CT),
+                                           group->setup->writer_cpus);
+    if (writes > UINT64_MAX - each)
+        return UINT64_MAX;
+    uint64_t chunks = (writes + each - 1) / each;
+    bool comes = group->setup->rewrites || chunks <= not_copied_yet(group, index);
+    return comes ? written_usec(group, chunks, rate) : UINT64_MAX;
+}
+
+static uint64_t min(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Of what comes of writing alone. */
+static uint64_t next_writing_usec(void)
 {
     uint64_t next = UINT64_MAX;
     for (size_t i = 0; i < world.history->n_groups; i++) {
@@ -306,8 +338,8 @@ static uint64_t next_loss_usec(void)
         uint64_t rate = world_fill_rate(group);
         for (size_t j = 0; j < 2 && rate > 0; j++) {
             size_t index = j == 0 ? S : T;
-            uint64_t usec = may_fill(group, index) ? loss_usec(group, index, rate) : UINT64_MAX;
-            next = usec < next ? usec : next;
+            if (may_fill(group, index))
+                next = min(next, min(loss_usec(group, index, rate), count_usec(group, index, rate)));
         }
     }
     return next;
@@ -414,6 +446,9 @@ static bool happen_to_calls(const struct item *item)
     case ITEM_DISK_FULL:
         world.disk_full = item->a;
         return true;
+    case ITEM_CPU:
+        counters_go_stale();
+        return true;
     default:
         return false;
     }
@@ -464,7 +499,7 @@ static void sleep_for(uint64_t usec)
 
 static void happen(const struct item *item)
 {
-    static const enum item_kind peaceful[] = {ITEM_WRITE, ITEM_RELOAD, ITEM_SLEEP, ITEM_CREATE};
+    static const enum item_kind peaceful[] = {ITEM_WRITE, ITEM_RELOAD, ITEM_SLEEP, ITEM_CREATE, ITEM_CPU};
     bool is_peaceful = false;
     for (size_t i = 0; i < sizeof(peaceful) / sizeof(peaceful[0]); i++)
         is_peaceful = is_peaceful || item->kind == peaceful[i];
@@ -488,8 +523,8 @@ static const struct item *next_item(void)
 uint64_t world_next_usec(void)
 {
     const struct item *item = next_item();
-    uint64_t loss = next_loss_usec();
-    return item && item->at_usec < loss ? item->at_usec : loss;
+    uint64_t writing = next_writing_usec();
+    return item ? min(item->at_usec, writing) : writing;
 }
 
 static void go_on(uint64_t to_usec)
@@ -519,6 +554,7 @@ void world_begin(const struct history *history)
 {
     world = (struct world){.history = history, .clock_usec = UINT64_C(100000000)};
     random_seed(&world.random, ~history->seed);
+    counters_begin();
     for (size_t i = 0; i < history->n_groups; i++) {
         world.groups[i] = (struct group){
             .setup = &history->groups[i], .index = (unsigned)i, .cap = BRAKE_FREE};
