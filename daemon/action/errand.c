@@ -248,6 +248,16 @@ static bool has_settled(const struct errand *errand)
     return true;
 }
 
+static bool must_stand_back(const struct errand *errand)
+{
+    const struct errands *errands = errand->errands;
+    for (size_t i = 0; i < errands->n_items; i++)
+        if (errands->items[i] != errand && errands->items[i]->acting &&
+            pursuit_stands_back(&errand->pursuit, &errands->items[i]->pursuit))
+            return true;
+    return false;
+}
+
 /* Returns whether the errand has ended. */
 static bool consider(struct errand *errand, const struct observation *seen, uint64_t now_usec)
 {
@@ -284,6 +294,10 @@ void errands_consider(struct errands *errands, const struct observation *seen, b
         if (complete && errand->acting && !errand->stopped_usec && has_stopped_filling(errand, seen))
             errand->stopped_usec = awake_usec_of(errands->event);
         bool is_due = complete || errand->pursuit.next_usec <= now_usec;
+        if (is_due && !errand->acting && must_stand_back(errand)) {
+            errand->pursuit.next_usec = now_usec + PURSUIT_MERGING_USEC;
+            is_due = false;
+        }
         if (!errand->acting && is_due && consider(errand, seen, now_usec))
             remove_errand(errands, errand);
         else

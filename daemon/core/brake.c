@@ -7,8 +7,9 @@ static bool is_under_way(const struct pursuit *pursuit)
     switch (pursuit->phase) {
     case PURSUIT_WANTED:
     case PURSUIT_ACTING:
-    case PURSUIT_RETRYING:
         return true;
+    case PURSUIT_RETRYING:
+        return !pursuit->refused; /* holding the writers makes it no more possible */
     case PURSUIT_DEFERRED:
         return !pursuit->deferred_told; /* udev has every device open for a moment */
     case PURSUIT_MERGING:

@@ -52,6 +52,7 @@ static unsigned fail(struct pursuit *pursuit, const char *reason, uint64_t now_u
 {
     bool extends = pursuit->intent.action == ACTION_EXTEND;
     bool same = extends && pursuit->failures > 0 && strcmp(pursuit->reason, reason) == 0;
+    pursuit->refused = false;
     pursuit->failures++;
     pursuit->phase = PURSUIT_RETRYING;
     pursuit->next_usec = now_usec + retry_usec(pursuit->failures, extends ? PURSUIT_EXTEND_RETRY_MAX_USEC
@@ -156,9 +157,17 @@ bool pursuit_consider(struct pursuit *pursuit, const struct plan *plan, uint64_t
         *ret_tell = wait_for_merge(pursuit, now_usec);
     else if (plan->verdict == PLAN_DEFER)
         *ret_tell = defer(pursuit, plan->reason, now_usec);
-    else if (pursuit->phase != PURSUIT_RETRYING || now_usec >= pursuit->next_usec)
+    else if (pursuit->phase != PURSUIT_RETRYING || now_usec >= pursuit->next_usec) {
         *ret_tell = fail(pursuit, plan->reason, now_usec);
+        pursuit->refused = true;
+    }
     return false;
+}
+
+bool pursuit_stands_back(const struct pursuit *pursuit, const struct pursuit *acting)
+{
+    return pursuit->intent.action == ACTION_MERGE && acting->intent.action != ACTION_EXTEND &&
+           pursuit->intent.origin == acting->intent.origin;
 }
 
 /* Nobody decides an order anew: one that could not be begun at once is kept whatever it waits for. */
@@ -212,5 +221,7 @@ unsigned pursuit_take_result(struct pursuit *pursuit, const struct action_result
         return wait_for_merge(pursuit, now_usec);
     if (result->verdict == PLAN_DEFER)
         return defer(pursuit, result->reason, now_usec);
-    return fail(pursuit, result->reason, now_usec);
+    unsigned tell = fail(pursuit, result->reason, now_usec);
+    pursuit->refused = result->verdict == PLAN_REFUSE;
+    return tell;
 }

@@ -57,7 +57,7 @@ struct brake_subject {
 };
 
 /* Whether an action that is decided has still to stop the filling, as far as the last look shows: not one that is put
- * off until somebody closes a device, and not once it merges, is gone or has grown. */
+ * off until somebody closes a device or that is refused, and not once it merges, is gone or has grown. */
 bool brake_awaits(const struct pursuit *pursuit, const struct member *member);
 
 /* What an action is expected to take: the longest seen, or the assumption; two looks at least, for what is shorter

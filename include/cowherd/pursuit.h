@@ -58,6 +58,7 @@ struct pursuit {
     bool begun;     /* past the point from which there is a way back */
     bool started;   /* its start has been told */
     bool stalled;
+    bool refused; /* retrying: by its plan, before anything was tried */
     bool deferred_told;
     uint64_t deferred_usec;       /* since when it is deferred for this reason; 0: it is not */
     unsigned failures;            /* in a row */
@@ -89,6 +90,10 @@ bool pursuit_may_be_overtaken(const struct pursuit *pursuit);
 /* The store of an extension that is tried again is full in that time: it is not waited for longer than that
  * allows. */
 void pursuit_hurry(struct pursuit *pursuit, uint64_t time_left_usec, uint64_t now_usec);
+
+/* Whether it must wait until another one's child is back: two that change who merges into one origin would each go by tables
+ * that the other one is changing. */
+bool pursuit_stands_back(const struct pursuit *pursuit, const struct pursuit *acting);
 
 /* What follows from the plan of this moment. Returns whether the child is to be started now; *ret_tell gets a
  * set of enum pursuit_tell. Call it only when no child acts and the pursuit has not ended. */

@@ -28,7 +28,7 @@ struct sim_child {
     void *stack;
     child_function function;
     const void *argument;
-    bool acts;
+    bool acts, is_begun;
     struct intent intent;
     uint64_t start_usec, wake_usec;
     bool ended, killed, has_result;
@@ -136,6 +136,7 @@ int child_start(child_function function, const void *argument, struct child *ret
     child->context.uc_stack.ss_size = STACK_BYTES;
     makecontext(&child->context, begin, 0);
     *ret_child = (struct child){.pid = child->pid, .result_fd = RESULT_FD + (int)(child - children)};
+    child->is_begun = true;
     run(child); /* up to its first call: it has its own copy of its argument by then */
     return 0;
 }
@@ -227,14 +228,26 @@ unsigned children_hold(dev_t device)
     return n;
 }
 
+static bool acts_for(const struct sim_child *child, unsigned group)
+{
+    const struct group *its = child->pid && child->acts ? world_group_of(child->intent.device) : NULL;
+    return its && its->index == group;
+}
+
+bool children_change(unsigned group)
+{
+    for (size_t i = 0; i < CHILDREN_MAX; i++)
+        if (acts_for(&children[i], group) && !children[i].ended && children[i].is_begun &&
+            children[i].intent.action != ACTION_EXTEND)
+            return true;
+    return false;
+}
+
 bool children_act_for(unsigned group)
 {
-    for (size_t i = 0; i < CHILDREN_MAX; i++) {
-        const struct sim_child *child = &children[i];
-        const struct group *its = child->pid && child->acts ? world_group_of(child->intent.device) : NULL;
-        if (its && its->index == group)
+    for (size_t i = 0; i < CHILDREN_MAX; i++)
+        if (acts_for(&children[i], group))
             return true;
-    }
     return false;
 }
 

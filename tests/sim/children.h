@@ -33,6 +33,9 @@ int children_open(dev_t device);
 /* How often children have a device open themselves. */
 unsigned children_hold(dev_t device);
 
+/* Whether one acts for a snapshot of that group and does not extend it. */
+bool children_change(unsigned group);
+
 /* Whether one acts for a snapshot of that group; since when one acts for that snapshot (0: none does). */
 bool children_act_for(unsigned group);
 uint64_t children_acts_usec(const char *uuid);

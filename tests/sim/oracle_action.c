@@ -190,6 +190,8 @@ void oracle_child_starts(const struct intent *intent)
     struct shadow *shadow = oracle_find(intent->uuid);
     if (oracle_config()->dry_run)
         oracle_fails("%s: a child acts in a dry run", intent->uuid);
+    if (intent->action == ACTION_MERGE && children_change(world_group_of(intent->device)->index))
+        oracle_fails("%s: a merge is begun beside another action on its origin", intent->uuid);
     judge_attempt(intent);
     if (shadow) {
         shadow->is_acting = true;

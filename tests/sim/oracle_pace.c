@@ -340,6 +340,7 @@ static void judge_calm(void)
 void pace_after_dispatch(void)
 {
     judge_lateness();
+    promise_allow_late(awake_usec() - oracle.turn_usec);
     for (size_t i = 0; i < SHADOWS_MAX; i++)
         if (oracle.shadows[i].exists)
             note_measured(&oracle.shadows[i]);

@@ -1,15 +1,17 @@
-/* Promises: that a snapshot whose rung is high enough above the end is not lost, as long as nothing happens that no
- * guarantee covers.
+/* Promises: what the daemon itself says of a snapshot, that it cannot be lost by filling (cowherd/guarantee.h), is held
+ * against it.
  *
- * Until the daemon has a guarantee of its own to ask, it is computed here: from the crossing of the rung the daemon needs
- * the shortest poll, what a wake-up may be late by, and the calls of its action; in that time, at the faster of the
- * assumed rate and the measured peak, the store must not fill.
+ * The last word before the decisive rung is crossed counts. It is taken back where something happens that it does not
+ * cover: writers faster than it was said of, a wake-up later than was allowed for, an action or the brake slower than it
+ * was reckoned with, and whatever the world calls a disturbance.
  */
+#include "../../daemon/manager_state.h"
+#include "cowherd/guarantee.h"
 #include "oracle_state.h"
 #include <string.h>
 
-#define CALLS_MAX  30    /* of a child, from its start to where the filling stops */
-#define LOOKS_USEC 20000 /* all looks of one turn of the loop, some of them slow */
+/* A look takes its time, and some a hundred times as long: a word that has less to spare than this is none. */
+#define SPARE_USEC UINT64_C(1000)
 
 void promise_break(struct shadow *shadow)
 {
@@ -23,85 +25,97 @@ void oracle_forgive(struct group *group)
             promise_break(&oracle.shadows[i]);
 }
 
+/* A look was late by so much, or took so long. */
 void promise_allow_late(uint64_t late_usec)
 {
-    (void)late_usec;
+    for (size_t i = 0; i < SHADOWS_MAX; i++)
+        if (late_usec > oracle.shadows[i].promise.late_usec)
+            promise_break(&oracle.shadows[i]);
 }
 
-static uint64_t needed_usec(void)
+/* ---- the daemon's word */
+
+static struct shadow *shadow_of(const struct member *member)
 {
-    return oracle.history->shortest_usec + 2 * oracle.history->late_usec + LOOKS_USEC +
-           CALLS_MAX * oracle.history->call_usec;
+    struct shadow *shadow = oracle_find(member->uuid);
+    return shadow && shadow->device == member->device ? shadow : NULL;
 }
 
-static bool can_act(const struct shadow *shadow, const struct rung_setup *rung)
+static size_t index_of(const struct shadow *shadow, const char *text)
 {
-    const struct group *group = shadow->group;
-    bool is_live = group->setup->is_live;
-    switch (rung->action) {
-    case ACTION_EXTEND:
-        return shadow->index == S && !world.no_space &&
-               shadow->level.total_sectors + shadow->level.total_sectors / 10000 * rung->amount <=
-                   group->setup->store_sectors * 4;
-    case ACTION_DROP:
-        return !is_live && group->machine.devices[shadow->index].open_count == 0;
-    case ACTION_MERGE:
-        return is_live;
-    default:
-        return false;
-    }
-}
-
-/* The first armed rung that can save it: what the guarantee says of it. */
-static bool is_guaranteed(const struct shadow *shadow, const struct rung_setup *rung, uint64_t rate)
-{
-    uint64_t room = shadow->level.bytes_left - reference_bytes_to(rung, &shadow->level);
-    uint64_t needed = (uint64_t)((unsigned __int128)rate * needed_usec() / 1000000) +
-                      2 * shadow->group->setup->chunk_sectors * UINT64_C(512);
-    uint64_t more = (uint64_t)((unsigned __int128)shadow->level.total_sectors * 512 * rung->amount / 10000);
-    return room > needed && (rung->action != ACTION_EXTEND || more > 2 * needed);
-}
-
-static bool is_disturbed(const struct shadow *shadow)
-{
-    return oracle_config()->dry_run || world.disk_full || shadow->is_acting ||
-           shadow->state != SNAPSHOT_VALID || shadow->kind != TARGET_SNAPSHOT || oracle.look_failed;
-}
-
-/* What several rungs do to one another is not promised: only the highest that changes the device counts. */
-static size_t last_changing_rung(const struct ladder_setup *ladder)
-{
-    for (size_t i = ladder->n_rungs; i-- > 0;)
-        if (action_kind_changes(ladder->rungs[i].action))
+    const struct ladder_setup *ladder = oracle_ladder(shadow);
+    for (size_t i = 0; i < ladder->n_rungs; i++)
+        if (strcmp(ladder->rungs[i].text, text) == 0)
             return i;
     return ladder->n_rungs;
 }
 
-static bool has_other_changing(const struct ladder_setup *ladder, size_t rung)
+static bool has_time_to_spare(const struct guarantee_rung *rung)
 {
-    for (size_t i = 0; i < ladder->n_rungs; i++)
-        if (i != rung && action_kind_changes(ladder->rungs[i].action))
-            return true;
-    return false;
+    return rung->to_full_usec >= rung->seen_usec + rung->action_usec + 2 * SPARE_USEC;
+}
+
+/* Held writers are let go again by a child, whose time is taken from the history. */
+static bool can_be_held(const struct guarantee_bounds *bounds)
+{
+    return oracle.history->call_usec * 2 + SPARE_USEC < bounds->engage_usec;
+}
+
+static void take_rung(struct shadow *shadow, const struct member *member, const struct guarantee *guarantee,
+                      const struct guarantee_bounds *bounds)
+{
+    const struct guarantee_rung *rung = &guarantee->rungs[guarantee->decisive];
+    struct promise *word = &shadow->word;
+    bool is_held = guarantee->verdict == GUARANTEE_HELD;
+    word->rung = index_of(shadow, member->policy->rungs[rung->rung].text);
+    word->action_usec = rung->action_usec;
+    word->bytes_per_second = rung->bytes_per_second;
+    word->holds = word->holds && (is_held ? can_be_held(bounds) : has_time_to_spare(rung));
+}
+
+void __real_guarantee_judge(const struct guarantee_subject *subject, const struct guarantee_bounds *bounds,
+                            struct guarantee *ret_guarantee);
+void __wrap_guarantee_judge(const struct guarantee_subject *subject, const struct guarantee_bounds *bounds,
+                            struct guarantee *ret_guarantee);
+
+void __wrap_guarantee_judge(const struct guarantee_subject *subject, const struct guarantee_bounds *bounds,
+                            struct guarantee *ret_guarantee)
+{
+    __real_guarantee_judge(subject, bounds, ret_guarantee);
+    struct shadow *shadow = subject->seen ? shadow_of(subject->member) : NULL;
+    if (!shadow)
+        return;
+    shadow->word = (struct promise){
+        .holds = ret_guarantee->holds && ret_guarantee->verdict != GUARANTEE_MERGING,
+        .rung = RUNGS_MAX,
+        .bytes_per_second = UINT64_MAX,
+        .action_usec = UINT64_MAX,
+        .late_usec = bounds->pacing.late_usec + SPARE_USEC,
+        .made_usec = world.clock_usec,
+    };
+    if (ret_guarantee->decisive >= 0)
+        take_rung(shadow, subject->member, ret_guarantee, bounds);
+}
+
+/* ---- the promise */
+
+static bool is_disturbed(const struct shadow *shadow)
+{
+    return oracle_config()->dry_run || world.disk_full || world.no_space || shadow->is_acting ||
+           shadow->state != SNAPSHOT_VALID || shadow->kind != TARGET_SNAPSHOT || oracle.look_failed;
 }
 
 void promise_make(struct shadow *shadow)
 {
-    const struct ladder_setup *ladder = oracle_ladder(shadow);
-    uint64_t assumed = oracle.history->assumed_bytes_per_second, peak = shadow->peak_bytes_per_second;
     struct promise *promise = &shadow->promise;
-    size_t rung = last_changing_rung(ladder);
-    if (promise->holds && shadow->chosen & UINT32_C(1) << promise->rung)
+    if (promise->holds && promise->rung < RUNGS_MAX && shadow->chosen & UINT32_C(1) << promise->rung)
         promise->is_due = true;
-    if (!shadow->is_fresh || (promise->holds && promise->is_due))
+    if (!shadow->word.made_usec || (promise->holds && promise->is_due))
         return;
-    *promise = (struct promise){.rung = rung, .made_usec = world.clock_usec};
-    promise->bytes_per_second = peak > assumed ? peak : assumed;
-    bool armed = rung < ladder->n_rungs && !(shadow->fired & UINT32_C(1) << rung) &&
-                 ladder->rungs[rung].condition != CONDITION_TIME && !has_other_changing(ladder, rung);
-    promise->holds = armed && !is_disturbed(shadow) && can_act(shadow, &ladder->rungs[rung]) &&
-                     world_fill_rate(shadow->group) <= promise->bytes_per_second &&
-                     is_guaranteed(shadow, &ladder->rungs[rung], promise->bytes_per_second);
+    *promise = shadow->word;
+    shadow->word.made_usec = 0;
+    promise->holds = promise->holds && !is_disturbed(shadow) &&
+                     world_fill_rate(shadow->group) <= promise->bytes_per_second;
 }
 
 void oracle_writes(struct group *group)
@@ -112,12 +126,21 @@ void oracle_writes(struct group *group)
             promise_break(&oracle.shadows[i]);
 }
 
+/* The action is at work for longer than it was reckoned with. */
+static bool is_overdue(const struct shadow *shadow)
+{
+    uint64_t awake_usec = world.clock_usec - world.slept_usec;
+    return shadow->promise.is_due && awake_usec - shadow->decided_usec > shadow->promise.action_usec;
+}
+
 void oracle_lost(struct group *group, size_t index)
 {
     struct shadow *shadow = oracle_find(group->machine.devices[index].uuid);
-    if (!world.is_up || !shadow || !shadow->promise.holds)
+    if (!world.is_up || !shadow || !shadow->promise.holds || is_overdue(shadow))
         return;
+    const struct promise *promise = &shadow->promise;
+    bool has_rung = promise->rung < oracle_ladder(shadow)->n_rungs;
     oracle_fails("%s is lost, and \"%s\" was said to be in time (promised at %.6f)", shadow->uuid,
-                 oracle_ladder(shadow)->rungs[shadow->promise.rung].text,
-                 (double)shadow->promise.made_usec / 1e6);
+                 has_rung ? oracle_ladder(shadow)->rungs[promise->rung].text : "it cannot fill",
+                 (double)promise->made_usec / 1e6);
 }

@@ -10,9 +10,11 @@
 struct promise {
     bool holds;
     bool is_due; /* the rung has been crossed */
-    size_t rung;
+    size_t rung; /* RUNGS_MAX: it needs none */
     uint64_t bytes_per_second; /* up to that rate */
-    uint64_t made_usec;
+    uint64_t action_usec;      /* its action takes no longer */
+    uint64_t late_usec;        /* a look comes no later */
+    uint64_t made_usec;        /* 0: none is made */
 };
 
 /* From the last look at it to the next. */
@@ -59,6 +61,7 @@ struct shadow {
     uint64_t active_usec; /* when something was last heard of that */
     uint64_t decided_usec, child_usec, stopped_usec; /* awake: the rung, its first child, when its store filled no more */
     bool has_learned;                                /* what that took */
+    struct promise word; /* of this turn of the loop, the daemon's */
     struct promise promise;
 };
 

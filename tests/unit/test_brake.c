@@ -246,6 +246,9 @@ static void test_phases(void **state)
     struct member member = member_of(TARGET_SNAPSHOT, SNAPSHOT_VALID, 1000);
     pursuit.deferred_told = true;
     assert_false(brake_awaits(&pursuit, &member));
+    pursuit = pursuit_in(PURSUIT_RETRYING, ACTION_EXTEND);
+    pursuit.refused = true;
+    assert_false(brake_awaits(&pursuit, &member));
     pursuit = pursuit_in(PURSUIT_ACTING, ACTION_DROP);
     pursuit.intent.cancelled = true;
     assert_false(brake_awaits(&pursuit, &member));

@@ -165,6 +165,27 @@ static void test_time(void **state)
     assert_int_equal(climb_in_time(&ladder, &policy, 5500, MINUTE_USEC), 1);
 }
 
+/* The look that shows the growth may come before its child is back: what it crosses is not crossed twice. */
+static void test_growth_rearms_once(void **state)
+{
+    (void)state;
+    struct rung rung = rung_at(CONDITION_TIME, 2 * MINUTE_USEC);
+    struct policy policy = policy_of(&rung, 1);
+    struct ladder ladder = {0};
+    struct sample sample = look(5000, 10000);
+    rung.text = (char *)"at 2min left = extend 100%";
+    sample.time_left_usec = MINUTE_USEC;
+    assert_int_equal(ladder_climb(&ladder, &policy, &sample), 1);
+    ladder_rearm(&ladder, &policy, rung.text, 20000);
+    assert_int_equal(ladder_climb(&ladder, &policy, &sample), 1);
+    sample.total_sectors = 20000;
+    assert_int_equal(ladder_climb(&ladder, &policy, &sample), 1);
+    ladder_rearm(&ladder, &policy, rung.text, 20000);
+    assert_int_equal(ladder_climb(&ladder, &policy, &sample), 0);
+    ladder_rearm(&ladder, &policy, "at 1% = alert", 30000);
+    assert_int_equal(ladder_climb(&ladder, &policy, &sample), 0);
+}
+
 static void test_time_rearms_when_usage_falls(void **state)
 {
     (void)state;
@@ -393,6 +414,7 @@ int main(void)
         cmocka_unit_test(test_room_free_of_huge_stores),
         cmocka_unit_test(test_time),
         cmocka_unit_test(test_time_rearms_when_usage_falls),
+        cmocka_unit_test(test_growth_rearms_once),
         cmocka_unit_test(test_time_of_longest_rung),
         cmocka_unit_test(test_full_store_crosses_everything),
         cmocka_unit_test(test_many_in_one_look),

@@ -213,6 +213,7 @@ static void test_refused(void **state)
     assert_int_equal(consider(&pursuit, PLAN_REFUSE, 0, "sibling", NOW), TELL_FAILED | TELL_STALLED);
     assert_int_equal(pursuit.phase, PURSUIT_RETRYING);
     assert_string_equal(pursuit.reason, "sibling");
+    assert_true(pursuit.refused);
     assert_int_equal(pursuit.next_usec, NOW + SECOND);
     assert_int_equal(consider(&pursuit, PLAN_REFUSE, 0, "sibling", NOW + SECOND - 1), 0); /* not yet */
     assert_int_equal(pursuit.failures, 1);
@@ -221,6 +222,40 @@ static void test_refused(void **state)
     assert_int_equal(pursuit.next_usec, NOW + 3 * SECOND);
     assert_false(pursuit.recorded);
     assert_false(pursuit.started);
+}
+
+static void test_refused_is_not_failed(void **state)
+{
+    (void)state;
+    struct pursuit pursuit = pursuit_of(false);
+    struct action_result result = {.verdict = PLAN_REFUSE, .error = -EIO};
+    pursuit_take_result(&pursuit, &result, NOW);
+    assert_int_equal(pursuit.phase, PURSUIT_RETRYING);
+    assert_false(pursuit.refused);
+    result.error = 0; /* by the plan that the child has made */
+    pursuit_take_result(&pursuit, &result, NOW);
+    assert_true(pursuit.refused);
+    result.error = -EIO;
+    pursuit_take_result(&pursuit, &result, NOW);
+    assert_false(pursuit.refused);
+}
+
+static bool stands_back(enum action_kind action, enum action_kind acting, dev_t origin)
+{
+    struct pursuit pursuit = {.intent = {.action = action, .origin = 7}};
+    struct pursuit other = {.intent = {.action = acting, .origin = origin}};
+    return pursuit_stands_back(&pursuit, &other);
+}
+
+static void test_one_merge_begins_at_a_time(void **state)
+{
+    (void)state;
+    assert_true(stands_back(ACTION_MERGE, ACTION_MERGE, 7));
+    assert_true(stands_back(ACTION_MERGE, ACTION_DROP, 7));
+    assert_false(stands_back(ACTION_MERGE, ACTION_EXTEND, 7));
+    assert_false(stands_back(ACTION_MERGE, ACTION_MERGE, 8));
+    assert_false(stands_back(ACTION_DROP, ACTION_MERGE, 7));
+    assert_false(stands_back(ACTION_EXTEND, ACTION_MERGE, 7));
 }
 
 /* A beginning is taken back at once, but not again and again while that fails. */
@@ -555,6 +590,8 @@ int main(void)
         cmocka_unit_test(test_back_off),
         cmocka_unit_test(test_many_failures_overflow_nothing),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_refused_is_not_failed),
+        cmocka_unit_test(test_one_merge_begins_at_a_time),
         cmocka_unit_test(test_refused_with_steps),
         cmocka_unit_test(test_deferral_has_a_grace),
         cmocka_unit_test(test_another_deferral_is_told),
