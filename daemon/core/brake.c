@@ -11,7 +11,7 @@ static bool is_under_way(const struct pursuit *pursuit)
     case PURSUIT_RETRYING:
         return !pursuit->refused; /* holding the writers makes it no more possible */
     case PURSUIT_DEFERRED:
-        return !pursuit->deferred_told; /* udev has every device open for a moment */
+        return !pursuit->refused && !pursuit->deferred_told; /* udev has every device open for a moment */
     case PURSUIT_MERGING:
     case PURSUIT_ENDED:
         return false;

@@ -127,6 +127,7 @@ static bool act(struct pursuit *pursuit, enum plan_verdict verdict, uint64_t now
         *ret_tell |= TELL_START;
     }
     pursuit->phase = PURSUIT_ACTING;
+    pursuit->refused = false;
     pursuit->recorded = true;
     pursuit->outdated = false;
     return true;

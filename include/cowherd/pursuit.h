@@ -58,7 +58,7 @@ struct pursuit {
     bool begun;     /* past the point from which there is a way back */
     bool started;   /* its start has been told */
     bool stalled;
-    bool refused; /* retrying: by its plan, before anything was tried */
+    bool refused; /* by its plan, before anything was tried, and not begun since */
     bool deferred_told;
     uint64_t deferred_usec;       /* since when it is deferred for this reason; 0: it is not */
     unsigned failures;            /* in a row */

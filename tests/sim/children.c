@@ -176,6 +176,8 @@ int children_call(void)
         world_disturb_all();
         world.crash = world.is_up;
     }
+    if (running->acts && is_due(&world.calls_to_replace))
+        world_replace(world_group_of(running->intent.device));
     if (hangs || fails)
         world_disturb_all();
     for (size_t i = 0; hangs && i < GROUPS_MAX; i++)

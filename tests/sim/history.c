@@ -37,6 +37,7 @@ const char *item_kind_name(enum item_kind kind)
         [ITEM_NO_SPACE] = "no space",
         [ITEM_DISK_FULL] = "disk full",
         [ITEM_CPU] = "cpu",
+        [ITEM_REPLACE] = "replace at a call",
     };
     return names[kind];
 }
@@ -54,6 +55,11 @@ static void make_bounds(struct random *random, struct history *history)
         history->length_usec = random_between(random, 2 * MINUTE, HOUR);
         history->shortest_usec = random_between(random, 20000, 200000);
         history->assumed_bytes_per_second = random_magnitude(random, 8 * MIB, 512 * MIB);
+    } else if (dice <= 94) { /* hardly in time */
+        history->is_tight = true;
+        history->length_usec = random_between(random, 2 * MINUTE, 30 * MINUTE);
+        history->shortest_usec = random_between(random, 20000, 50000);
+        history->assumed_bytes_per_second = random_magnitude(random, 32 * MIB, 512 * MIB);
     } else { /* weeks */
         history->length_usec = random_between(random, 2 * DAY, 14 * DAY);
         history->shortest_usec = random_magnitude(random, SECOND, 4 * SECOND);
@@ -65,12 +71,22 @@ static void make_bounds(struct random *random, struct history *history)
     history->late_usec = random_magnitude(random, 50, 20000);
     history->call_usec = random_percent(random, 85) ? random_magnitude(random, 100, 20000)
                                                     : random_magnitude(random, 50000, 2 * SECOND);
+    if (history->is_tight)
+        history->call_usec = random_between(random, 8000, 20000);
     history->n_cpus = random_percent(random, 70) ? (unsigned)random_between(random, 1, COUNTERS_CPUS_MAX) : 0;
+}
+
+/* A store whose last chunk is an area's: there is no room for the metadata chunk behind it, so it holds one less. */
+static void end_with_area(struct group_setup *group)
+{
+    uint64_t stride = group->chunk_sectors * UINT64_C(512) / 16 + 1;
+    uint64_t chunks = group->store_sectors / group->chunk_sectors;
+    group->store_sectors = (chunks / stride * stride + stride + 1) * group->chunk_sectors;
 }
 
 static void make_group(struct random *random, const struct history *history, struct group_setup *group)
 {
-    uint64_t seconds = random_magnitude(random, 4, 1500);
+    uint64_t seconds = random_magnitude(random, 4, history->is_tight ? 8 : 1500);
     group->is_live = random_percent(random, 45);
     group->has_sibling = !group->is_live && random_percent(random, 30);
     group->is_linear = random_percent(random, 40);
@@ -78,6 +94,8 @@ static void make_group(struct random *random, const struct history *history, str
     group->chunk_sectors = UINT32_C(8) << random_between(random, 0, 6);
     group->store_sectors = (history->assumed_bytes_per_second * seconds + 4 * MIB) / 512;
     group->store_sectors -= random_percent(random, 50) ? group->store_sectors % group->chunk_sectors : 0;
+    if (random_percent(random, 20))
+        end_with_area(group);
     group->sibling_sectors = group->store_sectors * random_between(random, 50, 150) / 100;
     group->origin_sectors = group->store_sectors *
                             random_between(random, random_percent(random, 10) ? 0 : 10, 60);
@@ -229,8 +247,10 @@ static uint64_t add_burst(struct random *random, struct history *history, unsign
     const struct group_setup *group = &history->groups[index];
     uint64_t percent = random_percent(random, is_bold ? 20 : 0) ? random_between(random, 100, 800)
                                                                 : random_magnitude(random, 1, 98);
+    if (history->is_tight)
+        percent = random_between(random, 80, 98);
     uint64_t rate = history->assumed_bytes_per_second * percent / 100;
-    uint64_t volume = group->store_sectors * 512 / 100 * random_magnitude(random, 1, 90);
+    uint64_t volume = group->store_sectors * 512 / 100 * random_magnitude(random, 1, history->is_tight ? 120 : 90);
     uint64_t usec = volume * 100 / (rate / 10000 + 1);
     uint64_t rest = random_magnitude(random, SECOND / 10, (history->length_usec - START) / 8 + SECOND);
     unsigned steps = random_percent(random, 30) ? (unsigned)random_between(random, 2, 5) : 1;
@@ -265,6 +285,8 @@ static uint64_t argument_for(struct random *random, const struct history *histor
     case ITEM_FAIL:
     case ITEM_HANG:
         return random_between(random, 1, 20);
+    case ITEM_REPLACE:
+        return random_between(random, 1, 4);
     case ITEM_SLEEP:
         return random_magnitude(random, SECOND, 8 * HOUR);
     case ITEM_LATE:
@@ -309,7 +331,7 @@ static void add_troubles(struct random *random, struct history *history, bool is
     uint64_t n = random_magnitude(random, 1, 60);
     for (uint64_t i = 0; i < n; i++) {
         enum item_kind kind = is_calm ? (random_percent(random, 70) ? ITEM_RELOAD : ITEM_SLEEP)
-                                      : (enum item_kind)random_between(random, ITEM_UNMOUNT, ITEM_CPU);
+                                      : (enum item_kind)random_between(random, ITEM_UNMOUNT, ITEM_REPLACE);
         uint64_t at_usec = time_for(random, history, n_writes);
         unsigned group = (unsigned)random_between(random, 0, history->n_groups - 1);
         uint64_t a = argument_for(random, history, kind), b = second_argument_for(random, kind);

@@ -75,6 +75,7 @@ enum item_kind {
     ITEM_NO_SPACE,      /* extensions fail from now on, or no longer (a) */
     ITEM_DISK_FULL,     /* intents cannot be stored, or can again (a) */
     ITEM_CPU,           /* one comes or goes */
+    ITEM_REPLACE,       /* a: with that call of an acting child to come its devices become others of the same names */
 };
 
 struct item {
@@ -91,6 +92,7 @@ struct history {
     uint32_t hysteresis_centipercent;
     uint64_t late_usec; /* a wake-up is late by up to so much */
     uint64_t call_usec; /* a call of a child takes up to so much */
+    bool is_tight;      /* stores that fill in seconds, at a rate just below the assumed one */
     unsigned n_cpus;    /* that count writes; 0: there are no counters */
     struct group_setup groups[GROUPS_MAX];
     size_t n_groups;

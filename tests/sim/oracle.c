@@ -51,7 +51,7 @@ void oracle_daemon_starts(void)
 
 void oracle_daemon_is_gone(void)
 {
-    oracle.gone_usec = world.clock_usec - world.slept_usec;
+    pace_forget_unwritten();
     oracle.manager = NULL;
 }
 
@@ -483,6 +483,7 @@ void oracle_after_dispatch(void)
             promise_make(&oracle.shadows[i]);
             oracle.shadows[i].is_fresh = false;
         }
+    pace_note_measured();
     for (size_t i = 0; i < oracle.history->n_groups; i++)
         if (world.groups[i].machine.swapped_while_open)
             oracle_fails("the origin of group %zu was changed beneath somebody who has it open", i);

@@ -231,6 +231,7 @@ void oracle_wakes_late(uint64_t due_usec, uint64_t usec)
     bool is_look = oracle.manager && oracle.manager->due_usec == due_usec;
     oracle.late_usec = is_look && oracle.has_looked ? usec : 0;
     oracle.late_slept_usec = oracle.manager ? oracle.manager->due_slept_usec : 0;
+    oracle.calm_wake_ups++;
     promise_allow_late(usec);
 }
 
@@ -288,13 +289,21 @@ void oracle_memory_is_lost(void)
     oracle.memory_lost_usec = awake_usec();
 }
 
+/* What was learned just before the daemon went may not be on disk. */
+void pace_forget_unwritten(void)
+{
+    for (size_t i = 0; i < UUIDS_MAX; i++)
+        for (enum action_kind action = ACTION_EXTEND; action <= ACTION_DROP; action++)
+            if (oracle.books[i].learned_usec[action] + KEPT_AFTER_USEC > awake_usec())
+                oracle.books[i].took_usec[action] = 0;
+}
+
 /* What was learned some time before the daemon went is known to the next one. */
 void pace_judge_memory(const struct shadow *shadow)
 {
     const struct book *book = oracle_book(shadow->uuid);
     for (enum action_kind action = ACTION_EXTEND; action <= ACTION_DROP; action++) {
         bool is_kept = book->took_usec[action] > 0 &&
-                       book->learned_usec[action] + KEPT_AFTER_USEC < oracle.gone_usec &&
                        oracle.memory_lost_usec < book->learned_usec[action];
         if (is_kept && took_usec(shadow, action) < book->took_usec[action])
             oracle_fails("%s: that %s took %" PRIu64 " us is forgotten", shadow->uuid,
@@ -332,7 +341,7 @@ static void judge_calm(void)
         return;
     }
     uint64_t usec = world.clock_usec - oracle.calm_usec;
-    if (++oracle.calm_wake_ups > usec / HEARTBEAT + CALM_WAKE_UPS)
+    if (oracle.calm_wake_ups > usec / HEARTBEAT + CALM_WAKE_UPS)
         oracle_fails("nothing happens, and the loop has been woken %" PRIu64 " times in %" PRIu64 " s",
                      oracle.calm_wake_ups, usec / 1000000);
 }
@@ -341,6 +350,10 @@ void pace_after_dispatch(void)
 {
     judge_lateness();
     promise_allow_late(awake_usec() - oracle.turn_usec);
+}
+
+void pace_note_measured(void)
+{
     for (size_t i = 0; i < SHADOWS_MAX; i++)
         if (oracle.shadows[i].exists)
             note_measured(&oracle.shadows[i]);

@@ -96,7 +96,6 @@ struct oracle {
     uint64_t late_usec, late_slept_usec; /* the wake-up of this turn */
     bool late_counts;
     uint64_t turn_usec;        /* awake: this turn of the loop */
-    uint64_t gone_usec;        /* awake: when the daemon was */
     uint64_t memory_lost_usec; /* awake: a write of what it has learned has failed */
     uint64_t calm_usec, calm_wake_ups;
     bool has_cause;
@@ -119,7 +118,9 @@ const struct config_setup *oracle_config(void);
 void pace_take(struct shadow *shadow);
 void pace_judge_look(struct shadow *shadow, uint64_t now_usec);
 void pace_judge_memory(const struct shadow *shadow);
+void pace_forget_unwritten(void);
 void pace_after_dispatch(void);
+void pace_note_measured(void); /* behind whatever changes the pace */
 void pace_before_sleep(uint64_t timer_usec);
 
 /* oracle_promise.c */

@@ -226,6 +226,22 @@ uint64_t world_fill_rate(const struct group *group)
     return writes_per_second_times(group, write > chunk_bytes ? write : chunk_bytes);
 }
 
+void world_replace(struct group *group)
+{
+    bool is_busy = !has_snapshot(group) || is_merging(group);
+    for (size_t i = 0; i < N_DEVICES; i++) {
+        const struct model_device *device = &group->machine.devices[i];
+        is_busy = is_busy || device->suspended || device->inactive.n_targets > 0 ||
+                  children_hold(device->number) > 0;
+    }
+    if (is_busy)
+        return;
+    unmount(group);
+    release(group, S, &group->is_read);
+    destroy_all(group);
+    create(group);
+}
+
 /* ---- filling and merging */
 
 static bool may_fill(const struct group *group, size_t index)
@@ -439,6 +455,9 @@ static bool happen_to_calls(const struct item *item)
         return true;
     case ITEM_BLIND:
         world.n_blind = (unsigned)item->a;
+        return true;
+    case ITEM_REPLACE:
+        world.calls_to_replace = item->a;
         return true;
     case ITEM_NO_SPACE:
         world.no_space = item->a;

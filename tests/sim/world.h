@@ -44,6 +44,7 @@ struct world {
     uint64_t down_usec;                                       /* after a crash or a stop */
     uint64_t late_usec;                                       /* the next wake-up, by an item */
     uint64_t calls_to_crash, calls_to_failure, calls_to_hang; /* 0: none */
+    uint64_t calls_to_replace;                                /* of acting children */
     int failure;
     uint64_t hang_usec;
     unsigned n_blind;
@@ -73,6 +74,9 @@ uint64_t world_fill_rate(const struct group *group);
 
 /* The device that the system writes to. */
 struct model_device *world_written(struct group *group);
+
+/* Everything of it goes, and is made anew under the same names and numbers. */
+void world_replace(struct group *group);
 
 /* Something that no promise covers has happened to it. */
 void world_disturb(struct group *group);

@@ -249,6 +249,10 @@ static void test_phases(void **state)
     pursuit = pursuit_in(PURSUIT_RETRYING, ACTION_EXTEND);
     pursuit.refused = true;
     assert_false(brake_awaits(&pursuit, &member));
+    pursuit.phase = PURSUIT_DEFERRED; /* for a moment, between two refusals */
+    assert_false(brake_awaits(&pursuit, &member));
+    pursuit.phase = PURSUIT_ACTING;
+    assert_true(brake_awaits(&pursuit, &member));
     pursuit = pursuit_in(PURSUIT_ACTING, ACTION_DROP);
     pursuit.intent.cancelled = true;
     assert_false(brake_awaits(&pursuit, &member));
