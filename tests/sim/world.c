@@ -297,6 +297,21 @@ static void fill(struct group *group, size_t index, uint64_t chunks)
                    group->setup->writer_cpus);
 }
 
+/* What it writes to the origin the siblings copy out first. */
+static void advance_merge(struct group *group, uint64_t usec)
+{
+    uint64_t before[N_STORES], rate = group->setup->merge_bytes_per_second;
+    for (size_t i = 0; i < N_STORES; i++)
+        before[i] = group->machine.stores[i].exceptions;
+    merge(&group->machine, take_chunks(group, &group->merge_carried, rate, usec));
+    for (size_t i = 0; i < N_STORES; i++)
+        if (group->machine.stores[i].exceptions > before[i])
+            counters_write(world_store(group, i),
+                           (group->machine.stores[i].exceptions - before[i]) *
+                               group->setup->writes_per_chunk,
+                           group->setup->writer_cpus);
+}
+
 static void advance_group(struct group *group, uint64_t usec)
 {
     bool could_fill[2] = {may_fill(group, S), may_fill(group, T)};
@@ -304,18 +319,16 @@ static void advance_group(struct group *group, uint64_t usec)
     for (size_t i = 0; i < 2 && chunks > 0; i++)
         if (could_fill[i])
             fill(group, i == 0 ? S : T, chunks);
-    if (is_merging(group)) {
-        uint64_t rate = group->setup->merge_bytes_per_second;
-        merge(&group->machine, take_chunks(group, &group->merge_carried, rate, usec));
-    }
+    if (is_merging(group))
+        advance_merge(group, usec);
     note_losses(group, could_fill);
 }
 
-/* When so many chunks more have been written to. */
-static uint64_t written_usec(const struct group *group, uint64_t chunks, uint64_t rate)
+/* When so many chunks more have come, less than one of which has come already. */
+static uint64_t come_usec(const struct group *group, uint64_t chunks, unsigned __int128 carried, uint64_t rate)
 {
     unsigned __int128 unit = group->setup->chunk_sectors * UINT64_C(512) * SECOND_USEC;
-    unsigned __int128 missing = chunks * unit - group->fill_carried;
+    unsigned __int128 missing = chunks * unit - carried;
     return world.clock_usec + (uint64_t)((missing + rate - 1) / rate);
 }
 
@@ -324,25 +337,42 @@ static uint64_t loss_usec(const struct group *group, size_t index, uint64_t rate
 {
     const struct model_store *store = &group->machine.stores[index == S ? C : CT];
     uint64_t chunks = model_capacity(store) - store->exceptions + 1;
-    return chunks > not_copied_yet(group, index) ? UINT64_MAX : written_usec(group, chunks, rate);
+    return chunks > not_copied_yet(group, index) ? UINT64_MAX : come_usec(group, chunks, group->fill_carried, rate);
 }
 
-/* When a counter of its writes fires. */
-static uint64_t count_usec(const struct group *group, size_t index, uint64_t rate)
+/* Chunks until a counter of the writes to a store fires; UINT64_MAX: none is armed. */
+static uint64_t chunks_until_fired(const struct group *group, size_t store)
 {
     uint64_t each = group->setup->writes_per_chunk;
-    uint64_t writes = counters_until_fired(world_store(group, index == S ? C : CT),
-                                           group->setup->writer_cpus);
-    if (writes > UINT64_MAX - each)
+    uint64_t writes = counters_until_fired(world_store(group, store), group->setup->writer_cpus);
+    return writes > UINT64_MAX - each ? UINT64_MAX : (writes + each - 1) / each;
+}
+
+static uint64_t count_usec(const struct group *group, size_t index, uint64_t rate)
+{
+    uint64_t chunks = chunks_until_fired(group, index == S ? C : CT);
+    if (chunks == UINT64_MAX)
         return UINT64_MAX;
-    uint64_t chunks = (writes + each - 1) / each;
     bool comes = group->setup->rewrites || chunks <= not_copied_yet(group, index);
-    return comes ? written_usec(group, chunks, rate) : UINT64_MAX;
+    return comes ? come_usec(group, chunks, group->fill_carried, rate) : UINT64_MAX;
 }
 
 static uint64_t min(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
+}
+
+/* A merge's writes are counted in its siblings' stores. */
+static uint64_t merge_count_usec(const struct group *group)
+{
+    uint64_t next = UINT64_MAX;
+    for (size_t i = 0; i < N_STORES; i++) {
+        uint64_t chunks = chunks_until_fired(group, i);
+        if (chunks != UINT64_MAX)
+            next = min(next, come_usec(group, chunks, group->merge_carried,
+                                       group->setup->merge_bytes_per_second));
+    }
+    return next;
 }
 
 /* Of what comes of writing alone. */
@@ -352,6 +382,8 @@ static uint64_t next_writing_usec(void)
     for (size_t i = 0; i < world.history->n_groups; i++) {
         const struct group *group = &world.groups[i];
         uint64_t rate = world_fill_rate(group);
+        if (is_merging(group))
+            next = min(next, merge_count_usec(group));
         for (size_t j = 0; j < 2 && rate > 0; j++) {
             size_t index = j == 0 ? S : T;
             if (may_fill(group, index))
