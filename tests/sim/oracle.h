@@ -3,7 +3,8 @@
  *   rungs       each crossing is alerted once, in the look that shows it, and nothing else is; which of several is
  *               carried out; what a reload and an extension do to them
  *   figures     what is said of chunks left, roles and losses is true
- *   looks       no look later than the pacing bound, none without need, no loop that spins
+ *   looks       no look later than the pacing bound or than the counter of its store fires, none without need, no loop that
+ *               spins or wakes while nothing happens; what pacing goes by is what happened (oracle_pace.c)
  *   actions     nothing destructive below its rung, twice, on another device, without a rung, unrecorded, or on what
  *               somebody has open; retries with back-off
  *   promises    what the guarantee said would be in time is not lost (oracle_promise.c)
