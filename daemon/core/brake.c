@@ -4,14 +4,15 @@
 
 static bool is_under_way(const struct pursuit *pursuit)
 {
+    if (pursuit->refused)
+        return false; /* holding the writers makes it no more possible */
     switch (pursuit->phase) {
     case PURSUIT_WANTED:
     case PURSUIT_ACTING:
-        return true;
     case PURSUIT_RETRYING:
-        return !pursuit->refused; /* holding the writers makes it no more possible */
+        return true;
     case PURSUIT_DEFERRED:
-        return !pursuit->refused && !pursuit->deferred_told; /* udev has every device open for a moment */
+        return !pursuit->deferred_told; /* udev has every device open for a moment */
     case PURSUIT_MERGING:
     case PURSUIT_ENDED:
         return false;

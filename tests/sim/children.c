@@ -19,7 +19,7 @@
 #define DEVICE_FD    2000000
 #define STATE_FD     3000000 /* the directory of what is kept (storage.c) */
 #define FIRST_PID    1000000
-#define LIVELY_USEC  10 /* the shortest call */
+#define LIVELY_USEC  10         /* the shortest call */
 #define FIRST_SECOND 1700000000 /* of CLOCK_REALTIME */
 
 struct sim_child {

@@ -14,7 +14,7 @@ struct write_counter {
     uint64_t period; /* 0: not armed */
     uint64_t counted[COUNTERS_CPUS_MAX];
     uint64_t writes;
-    unsigned turn; /* the CPU of the next write */
+    unsigned turn;     /* the CPU of the next write */
     bool fired, waits; /* to be taken */
 };
 

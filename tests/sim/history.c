@@ -250,7 +250,8 @@ static uint64_t add_burst(struct random *random, struct history *history, unsign
     if (history->is_tight)
         percent = random_between(random, 80, 98);
     uint64_t rate = history->assumed_bytes_per_second * percent / 100;
-    uint64_t volume = group->store_sectors * 512 / 100 * random_magnitude(random, 1, history->is_tight ? 120 : 90);
+    uint64_t volume = group->store_sectors * 512 / 100 *
+                      random_magnitude(random, 1, history->is_tight ? 120 : 90);
     uint64_t usec = volume * 100 / (rate / 10000 + 1);
     uint64_t rest = random_magnitude(random, SECOND / 10, (history->length_usec - START) / 8 + SECOND);
     unsigned steps = random_percent(random, 30) ? (unsigned)random_between(random, 2, 5) : 1;

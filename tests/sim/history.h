@@ -25,7 +25,7 @@ struct group_setup {
     uint64_t origin_sectors;
     uint64_t store_sectors;
     uint64_t sibling_sectors;
-    uint32_t write_bytes; /* of one write */
+    uint32_t write_bytes;      /* of one write */
     unsigned writer_cpus;      /* that its writers run on in turn */
     unsigned writes_per_chunk; /* to the store: the data, and what there is of metadata */
     bool rewrites;             /* live: it goes on where every chunk is copied already */
@@ -75,7 +75,7 @@ enum item_kind {
     ITEM_NO_SPACE,      /* extensions fail from now on, or no longer (a) */
     ITEM_DISK_FULL,     /* intents cannot be stored, or can again (a) */
     ITEM_CPU,           /* one comes or goes */
-    ITEM_REPLACE,       /* a: with that call of an acting child to come its devices become others of the same names */
+    ITEM_REPLACE, /* a: with that call of an acting child to come its devices become others of the same names */
 };
 
 struct item {

@@ -154,7 +154,8 @@ uint32_t __wrap_ladder_climb(struct ladder *ladder, const struct policy *policy,
 {
     const struct herd *herd = &oracle.manager->herd;
     for (size_t i = 0; i < herd->n_members; i++) {
-        struct shadow *shadow = ladder == &herd->members[i]->ladder ? oracle_find(herd->members[i]->uuid) : NULL;
+        struct shadow *shadow = ladder == &herd->members[i]->ladder ? oracle_find(herd->members[i]->uuid)
+                                                                    : NULL;
         if (shadow && shadow->kind == TARGET_SNAPSHOT)
             climb_in_time(shadow, sample->time_left_usec);
     }

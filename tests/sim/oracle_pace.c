@@ -11,12 +11,12 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define SHOWN_USEC       UINT64_C(1000000) /* counted: no look sooner for nothing but to be told */
-#define HEARTBEAT        UINT64_C(45000000)
-#define TIME_SHARE       16                /* counted, with a rung of time: no more of the room goes by unseen */
-#define CALM_USEC        UINT64_C(1200000000) /* a rate is smoothed, and has gone to nothing by then */
-#define CALM_WAKE_UPS    40 /* besides the heartbeats */
-#define KEPT_AFTER_USEC  UINT64_C(30000000) /* what was learned is on disk by then */
+#define SHOWN_USEC      UINT64_C(1000000) /* counted: no look sooner for nothing but to be told */
+#define HEARTBEAT       UINT64_C(45000000)
+#define TIME_SHARE      16 /* counted, with a rung of time: no more of the room goes by unseen */
+#define CALM_USEC       UINT64_C(1200000000) /* a rate is smoothed, and has gone to nothing by then */
+#define CALM_WAKE_UPS   40                   /* besides the heartbeats */
+#define KEPT_AFTER_USEC UINT64_C(30000000)   /* what was learned is on disk by then */
 
 static uint64_t less(uint64_t usec, uint64_t by_usec)
 {
@@ -164,8 +164,8 @@ static void judge_late(const struct shadow *shadow, uint64_t timer_usec)
     dev_t store = world_store(shadow->group, shadow->index == S ? C : CT);
     bool counted = is_counted(shadow, counters_unseen(store));
     if (!counted)
-        oracle_fails("%s must be looked at within %" PRIu64 " us, and is not for %" PRIu64 " us", shadow->uuid,
-                     latest, timer_usec - shadow->asked_usec);
+        oracle_fails("%s must be looked at within %" PRIu64 " us, and is not for %" PRIu64 " us",
+                     shadow->uuid, latest, timer_usec - shadow->asked_usec);
     else if (timer_usec > shadow->asked_usec + latest_counted_usec(shadow) + 1)
         oracle_fails("%s fills, is counted, and is not looked at for %" PRIu64 " us", shadow->uuid,
                      timer_usec - shadow->asked_usec);
@@ -244,8 +244,8 @@ void oracle_dispatches(bool is_look)
 static void judge_lateness(void)
 {
     if (oracle.late_counts && late_usec() < oracle.late_usec / 100 * 99)
-        oracle_fails("a look was late by %" PRIu64 " us, and %" PRIu64 " us are allowed for", oracle.late_usec,
-                     late_usec());
+        oracle_fails("a look was late by %" PRIu64 " us, and %" PRIu64 " us are allowed for",
+                     oracle.late_usec, late_usec());
     oracle.late_usec = 0;
     oracle.late_counts = false;
 }
@@ -303,8 +303,7 @@ void pace_judge_memory(const struct shadow *shadow)
 {
     const struct book *book = oracle_book(shadow->uuid);
     for (enum action_kind action = ACTION_EXTEND; action <= ACTION_DROP; action++) {
-        bool is_kept = book->took_usec[action] > 0 &&
-                       oracle.memory_lost_usec < book->learned_usec[action];
+        bool is_kept = book->took_usec[action] > 0 && oracle.memory_lost_usec < book->learned_usec[action];
         if (is_kept && took_usec(shadow, action) < book->took_usec[action])
             oracle_fails("%s: that %s took %" PRIu64 " us is forgotten", shadow->uuid,
                          action_kind_name(action), book->took_usec[action]);

@@ -9,8 +9,8 @@
 /* What was promised of one snapshot at the last look before its rung was crossed. */
 struct promise {
     bool holds;
-    bool is_due; /* the rung has been crossed */
-    size_t rung; /* RUNGS_MAX: it needs none */
+    bool is_due;               /* the rung has been crossed */
+    size_t rung;               /* RUNGS_MAX: it needs none */
     uint64_t bytes_per_second; /* up to that rate */
     uint64_t action_usec;      /* its action takes no longer */
     uint64_t late_usec;        /* a look comes no later */
@@ -21,10 +21,10 @@ struct promise {
 struct pace {
     bool is_known;
     bool fills;
-    bool has_moved;          /* between the last two looks */
-    uint64_t rung_usec;      /* until the next rung of a height could be reached */
-    enum action_kind action; /* of that */
-    uint64_t half_usec;      /* for rungs of time */
+    bool has_moved;                             /* between the last two looks */
+    uint64_t rung_usec;                         /* until the next rung of a height could be reached */
+    enum action_kind action;                    /* of that */
+    uint64_t half_usec;                         /* for rungs of time */
     uint64_t doubtful_usec, doubtful_half_usec; /* with those that may be armed */
     uint64_t late_usec, took_usec;              /* the most that was allowed for since */
 };
@@ -40,8 +40,8 @@ struct shadow {
 
     uint32_t fired, maybe_armed, expected, chosen; /* sets of its ladder's rungs */
     uint32_t alerts;                               /* in this look */
-    uint32_t fired_centipercent[RUNGS_MAX]; /* where each has fired */
-    uint64_t fired_sectors[RUNGS_MAX];      /* and at which size of the store */
+    uint32_t fired_centipercent[RUNGS_MAX];        /* where each has fired */
+    uint64_t fired_sectors[RUNGS_MAX];             /* and at which size of the store */
     bool is_lost_told;
     bool has_level;
     bool is_fresh; /* looked at in this turn */
@@ -55,12 +55,13 @@ struct shadow {
     uint64_t moved_usec; /* the last look that showed it fuller */
     uint64_t rate_usec, rate_used_bytes, peak_bytes_per_second;
 
-    bool is_acting;     /* something is wanted of it, or being done */
-    bool is_started;    /* its start was said */
-    unsigned stretches; /* children since the last action was done */
+    bool is_acting;       /* something is wanted of it, or being done */
+    bool is_started;      /* its start was said */
+    unsigned stretches;   /* children since the last action was done */
     uint64_t active_usec; /* when something was last heard of that */
-    uint64_t decided_usec, child_usec, stopped_usec; /* awake: the rung, its first child, when its store filled no more */
-    bool has_learned;                                /* what that took */
+    uint64_t decided_usec, child_usec,
+        stopped_usec;    /* awake: the rung, its first child, when its store filled no more */
+    bool has_learned;    /* what that took */
     struct promise word; /* of this turn of the loop, the daemon's */
     struct promise promise;
 };
@@ -68,7 +69,8 @@ struct shadow {
 /* What is known of a snapshot for as long as the history lasts. */
 struct book {
     unsigned extend_alerts, growths, ends;
-    uint64_t took_usec[ACTION_DROP + 1], learned_usec[ACTION_DROP + 1]; /* by its actions, the last; when, awake */
+    uint64_t took_usec[ACTION_DROP + 1],
+        learned_usec[ACTION_DROP + 1]; /* by its actions, the last; when, awake */
 };
 
 /* Attempts of one action on one snapshot. */
@@ -92,7 +94,7 @@ struct oracle {
     bool is_foreign_merge[GROUPS_MAX];
     bool was_reloaded; /* in this life */
     uint64_t started_usec;
-    const struct manager *manager; /* the daemon's own data; NULL: it has not looked yet */
+    const struct manager *manager;       /* the daemon's own data; NULL: it has not looked yet */
     uint64_t late_usec, late_slept_usec; /* the wake-up of this turn */
     bool late_counts;
     uint64_t turn_usec;        /* awake: this turn of the loop */

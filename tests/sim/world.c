@@ -307,8 +307,7 @@ static void advance_merge(struct group *group, uint64_t usec)
     for (size_t i = 0; i < N_STORES; i++)
         if (group->machine.stores[i].exceptions > before[i])
             counters_write(world_store(group, i),
-                           (group->machine.stores[i].exceptions - before[i]) *
-                               group->setup->writes_per_chunk,
+                           (group->machine.stores[i].exceptions - before[i]) * group->setup->writes_per_chunk,
                            group->setup->writer_cpus);
 }
 
@@ -325,7 +324,8 @@ static void advance_group(struct group *group, uint64_t usec)
 }
 
 /* When so many chunks more have come, less than one of which has come already. */
-static uint64_t come_usec(const struct group *group, uint64_t chunks, unsigned __int128 carried, uint64_t rate)
+static uint64_t come_usec(const struct group *group, uint64_t chunks, unsigned __int128 carried,
+                          uint64_t rate)
 {
     unsigned __int128 unit = group->setup->chunk_sectors * UINT64_C(512) * SECOND_USEC;
     unsigned __int128 missing = chunks * unit - carried;
@@ -337,7 +337,8 @@ static uint64_t loss_usec(const struct group *group, size_t index, uint64_t rate
 {
     const struct model_store *store = &group->machine.stores[index == S ? C : CT];
     uint64_t chunks = model_capacity(store) - store->exceptions + 1;
-    return chunks > not_copied_yet(group, index) ? UINT64_MAX : come_usec(group, chunks, group->fill_carried, rate);
+    return chunks > not_copied_yet(group, index) ? UINT64_MAX
+                                                 : come_usec(group, chunks, group->fill_carried, rate);
 }
 
 /* Chunks until a counter of the writes to a store fires; UINT64_MAX: none is armed. */
@@ -369,8 +370,8 @@ static uint64_t merge_count_usec(const struct group *group)
     for (size_t i = 0; i < N_STORES; i++) {
         uint64_t chunks = chunks_until_fired(group, i);
         if (chunks != UINT64_MAX)
-            next = min(next, come_usec(group, chunks, group->merge_carried,
-                                       group->setup->merge_bytes_per_second));
+            next = min(next,
+                       come_usec(group, chunks, group->merge_carried, group->setup->merge_bytes_per_second));
     }
     return next;
 }

@@ -251,7 +251,9 @@ static void test_phases(void **state)
     assert_false(brake_awaits(&pursuit, &member));
     pursuit.phase = PURSUIT_DEFERRED; /* for a moment, between two refusals */
     assert_false(brake_awaits(&pursuit, &member));
-    pursuit.phase = PURSUIT_ACTING;
+    pursuit.phase = PURSUIT_ACTING; /* for a child that only records it */
+    assert_false(brake_awaits(&pursuit, &member));
+    pursuit.refused = false;
     assert_true(brake_awaits(&pursuit, &member));
     pursuit = pursuit_in(PURSUIT_ACTING, ACTION_DROP);
     pursuit.intent.cancelled = true;
