@@ -228,7 +228,7 @@ void pace_judge_look(struct shadow *shadow, uint64_t now_usec)
 /* What is late once is allowed for from then on, for a while. */
 void oracle_wakes_late(uint64_t due_usec, uint64_t usec)
 {
-    bool is_look = oracle.manager && oracle.manager->due_usec == due_usec;
+    bool is_look = oracle.manager && oracle.manager->due_usec == due_usec && due_usec >= world.clock_usec;
     oracle.late_usec = is_look && oracle.has_looked ? usec : 0;
     oracle.late_slept_usec = oracle.manager ? oracle.manager->due_slept_usec : 0;
     oracle.calm_wake_ups++;
