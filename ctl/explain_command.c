@@ -80,7 +80,7 @@ static int ask(sd_bus *bus, const char *name, struct failure *ret_failure)
     sd_bus_message *call = NULL, *reply = NULL;
     int r = client_new_call(bus, CLIENT_MANAGER, "Explain", &call);
     if (r >= 0)
-        r = sd_bus_message_append(call, "s", names_utf8(name, text));
+        r = sd_bus_message_append(call, "s", names_argument(name, text));
     if (r < 0)
         r = client_failure(NULL, r, ret_failure);
     else

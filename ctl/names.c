@@ -60,6 +60,11 @@ const char *names_utf8(const char *name, char text[static NAMES_TEXT_MAX])
     return text;
 }
 
+const char *names_argument(const char *name, char text[static NAMES_TEXT_MAX])
+{
+    return strcmp(names_utf8(name, text), name) == 0 ? text : event_text_name(name, text);
+}
+
 bool names_is(const char *pattern, const struct account *account)
 {
     char bytes[NAMES_TEXT_MAX];

@@ -16,6 +16,9 @@ const char *names_unescape(const char *text, char bytes[static NAMES_TEXT_MAX]);
 /* As D-Bus and JSON carry it: bytes that are not UTF-8 as \xNN, all else as it is. Returns text. */
 const char *names_utf8(const char *name, char text[static NAMES_TEXT_MAX]);
 
+/* As an argument of the daemon's methods: as it is, or, where it is not UTF-8, as messages have it. Returns text. */
+const char *names_argument(const char *name, char text[static NAMES_TEXT_MAX]);
+
 /* Bytes of the UTF-8 character that text begins with, a control character too; 0: it begins with none. */
 size_t names_utf8_length(const char *text);
 

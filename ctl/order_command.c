@@ -93,7 +93,7 @@ static const struct argp_option action_options[] = {
 static int append_arguments(sd_bus_message *call, const struct order *order)
 {
     char name[NAMES_TEXT_MAX], value[NAMES_TEXT_MAX];
-    int r = sd_bus_message_append(call, "s", names_utf8(order->name, name));
+    int r = sd_bus_message_append(call, "s", names_argument(order->name, name));
     if (r >= 0 && strcmp(order->method, "Hold") == 0)
         r = sd_bus_message_append(call, "t", order->seconds);
     else if (r >= 0 && order->value)
