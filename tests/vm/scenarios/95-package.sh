@@ -19,7 +19,7 @@ found() { event 20 COWHERD_EVENT=found COWHERD_SNAPSHOT="$1" >/dev/null; }
 is_merging() { [[ $(target "$1") == snapshot-merge ]]; }
 catalog_id() { sed -n 's/^-- //p' "$CATALOG" | head -n1; }
 
-# slow_merge NAME ORIGIN_DISK STORE_DISK: a live snapshot whose merge has begun, and takes a minute where nobody makes the disk
+# slow_merge NAME ORIGIN_DISK STORE_DISK: a live snapshot whose merge has begun, and takes minutes where nobody makes the disk
 # fast again. What it shows is in DATA; the chunks that are written last hold zeroes already.
 slow_merge() {
     local i
@@ -29,7 +29,7 @@ slow_merge() {
     found "$1"
     for ((i = 20; i > 0; i--)); do write_chunks "/dev/mapper/$1" 8 $((i * 3)) 1; done
     DATA=$(sha "/dev/mapper/$1")
-    delay_writes "$1" 2000 "$2"
+    delay_writes "$1" 10000 "$2"
     write_chunks "/dev/mapper/$1" 8 600 8
     event 20 COWHERD_EVENT=action-start COWHERD_SNAPSHOT="$1" COWHERD_ACTION=merge >/dev/null
     wait_until 20 is_merging "$1" || fail "$1 is not merged"
