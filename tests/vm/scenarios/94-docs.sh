@@ -95,7 +95,7 @@ explanations_are_filled_in() {
     local said
     said=$(journalctl -q --cursor="$MARK" -x -u cowherd.service)
     check "there are explanations" grep -q 'Subject: Action "drop' <<<"$said"
-    check_eq "no field is missing in them" "$(grep -o '@\?COWHERD_[A-Z]*@\?' <<<"$said" | sort -u)" ""
+    check_eq "no field is missing in them" "$(grep -o '@\?COWHERD_[A-Z]*@\?' <<<"$said" || true)" ""
 }
 
 # ---- recipes
@@ -180,7 +180,7 @@ boot_order() {
     install_file cowherd-snapshots.7 "${BOOT_FILES[-1]}/cowherd.conf"
     fsck=$(basename "${BOOT_FILES[-1]}" .d)
     recipe cowherd-snapshots.7 boot-escape
-    check_eq "boot: the drop-in's name" "$OUTPUT" "$fsck"
+    check_eq "boot: the drop-in's name" "${OUTPUT##*$'\n'}" "$fsck"
     recipe cowherd-snapshots.7 boot-enable
     # The machine's own is masked, for it has no fstab.
     mkdir -p /run/other-units
