@@ -77,6 +77,12 @@ static void draw(struct watch *watch)
     free(picture);
 }
 
+/* Before the first answer there is nothing to show: "no snapshots" would be a claim. */
+static bool has_news(const struct watch *watch)
+{
+    return watch->is_known || watch->failure.code;
+}
+
 /* Takes over what was found; a NAME that nobody has is said instead. */
 static void show(struct watch *watch, struct accounts *accounts)
 {
@@ -184,7 +190,7 @@ static void refresh(struct watch *watch)
         look_without_daemon(watch, &failure);
     } else if (is_due(watch) && ask(watch) < 0) {
         disconnect(watch);
-    } else if (!watch->is_dumb) {
+    } else if (!watch->is_dumb && has_news(watch)) {
         draw(watch); /* its clock goes on */
     }
 }
@@ -202,7 +208,7 @@ static int take_journal(sd_event_source *source, int fd, uint32_t events, void *
 {
     struct watch *watch = user;
     (void)source, (void)fd, (void)events;
-    if (recent_update(&watch->recent) && !watch->is_dumb && (watch->is_known || watch->failure.code))
+    if (recent_update(&watch->recent) && !watch->is_dumb && has_news(watch))
         draw(watch);
     return 0;
 }
