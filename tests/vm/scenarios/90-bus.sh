@@ -173,6 +173,34 @@ beside_a_flood() {
     check_eq "by the same process" "$(main_pid)" "$PID"
 }
 
+# ---- hostile clients: by the thousand, gone before the answer, with messages as large as the bus lets through
+
+beside_hostile_clients() {
+    local long crowd leavers
+    mark
+    make_backup d3 /dev/ram4 /dev/ram5 "$STORE"
+    event 20 COWHERD_EVENT=found COWHERD_SNAPSHOT=d3 >/dev/null
+    as nobody Explain s d3 >/dev/null
+    setpriv --reuid=nobody --regid=nogroup --clear-groups -- /tests/hostile crowd 2000 >/run/crowd &
+    crowd=$!
+    setpriv --reuid=alice --regid=nogroup --clear-groups -- /tests/hostile leavers 200 >/run/leavers &
+    leavers=$!
+    fill "$ORIGIN" 15
+    event 60 COWHERD_EVENT=action-done COWHERD_SNAPSHOT=d3 >/dev/null
+    wait "$crowd" "$leavers"
+    long=$(/tests/hostile huge 2)
+    echo "= hostile: of 2000 connections $(cat /run/crowd) were let in, $(cat /run/leavers) of 200 left before their answer"
+    check "there were many" test "$(cat /run/crowd)" -ge 500
+    check "and many left" test "$(cat /run/leavers)" -ge 100
+    check_eq "arguments of 24 MiB are refused" "$long" 2
+    check_eq "nothing was lost" "$(count_events COWHERD_EVENT=lost)" 0
+    check_eq "by the same process" "$(main_pid)" "$PID"
+    check "which still answers" wait_until 60 on_the_bus
+    echo "= memory beside hostile clients: $(memory)"
+    dmsetup remove d3-origin
+    dmsetup remove d3-store
+}
+
 # ---- without a bus
 
 without_a_bus() {
@@ -191,6 +219,7 @@ who_may
 by_polkit
 it_tells
 beside_a_flood
+beside_hostile_clients
 odd_names # behind make_backup, whose dmsetup cannot list such a name
 without_a_bus
 check "nothing is left suspended" nothing_suspended
