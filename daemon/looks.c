@@ -122,7 +122,7 @@ static uint64_t due_usec(const struct manager *manager, const struct pacing_boun
     return told_usec < due ? told_usec : due;
 }
 
-/* Takes a fresh sample of a device into what was seen. 0; -ESTALE or -ENXIO: a complete look is due. */
+/* Takes a fresh sample of a device into what was seen. 0; else a complete look is due. */
 static int sample(struct manager *manager, dev_t number)
 {
     for (size_t i = 0; i < manager->seen.n_devices; i++) {
@@ -146,15 +146,13 @@ bool looks_at(struct manager *manager, struct member *member)
     dev_t number = member->device;
     member->asked_usec = boottime_now_usec();
     int r = sample(manager, number);
-    if (r == -ESTALE || r == -ENXIO)
-        return true;
     if (r == 0)
         herd_sample(&manager->herd, observation_find(&manager->seen, number), member->asked_usec, &view,
                     &stale);
-    else
+    else if (r != -ESTALE && r != -ENXIO)
         journal_message(manager->journal, LOG_WARNING, "Cannot read the status of %s: %s", member->name,
                         strerror(-r));
-    return stale;
+    return stale || r < 0; /* what was seen must say so: no action and no guarantee relies on it any more */
 }
 
 /* An action that is tried again is not put off for longer than its store allows. */
