@@ -191,7 +191,7 @@ static void look_at(struct shadow *shadow, const struct target *target, uint64_t
                                         target->status.total_sectors);
         shadow->has_level = shadow->is_fresh = true;
         shadow->is_lost_told = false;
-        measure_rate(shadow, now_usec - world.slept_usec); /* asleep nothing is written */
+        measure_rate(shadow, world_awake_usec(now_usec)); /* asleep nothing is written */
         if (target->kind == TARGET_SNAPSHOT)
             climb(shadow);
     }

@@ -63,6 +63,7 @@ static void rearm(struct shadow *shadow, const char *text, bool surely)
             shadow->fired &= ~bit;
         else
             shadow->maybe_armed |= bit;
+        shadow->pace.doubtful_usec = 0; /* it may be passed at the level of the last look */
     }
 }
 

@@ -547,6 +547,16 @@ static void sleep_for(uint64_t usec)
 {
     world.clock_usec += usec;
     world.slept_usec += usec;
+    world.sleeps[world.n_sleeps].until_usec = world.clock_usec;
+    world.sleeps[world.n_sleeps++].slept_usec = world.slept_usec;
+}
+
+uint64_t world_awake_usec(uint64_t at_usec)
+{
+    for (size_t i = world.n_sleeps; i-- > 0;)
+        if (world.sleeps[i].until_usec <= at_usec)
+            return at_usec - world.sleeps[i].slept_usec;
+    return at_usec;
 }
 
 static void happen(const struct item *item)

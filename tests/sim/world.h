@@ -29,6 +29,10 @@ struct world {
     struct random random;
     uint64_t clock_usec; /* CLOCK_BOOTTIME */
     uint64_t slept_usec; /* of these CLOCK_MONOTONIC knows nothing */
+    struct {
+        uint64_t until_usec, slept_usec; /* and in all until then */
+    } sleeps[ITEMS_MAX];
+    size_t n_sleeps;
     struct group groups[GROUPS_MAX];
     size_t next_item;
     bool dm_event; /* since it was last armed */
@@ -61,6 +65,9 @@ void world_advance(uint64_t to_usec);
 
 /* When something happens by itself: an item, a store that fills. UINT64_MAX: never. */
 uint64_t world_next_usec(void);
+
+/* A time less what had been slept by then. */
+uint64_t world_awake_usec(uint64_t at_usec);
 
 /* What is on a device or a store number; NULL: nothing. */
 struct group *world_group_of(dev_t number);
