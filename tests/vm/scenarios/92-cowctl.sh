@@ -113,7 +113,7 @@ TERM=xterm timeout 60 script -qfec 'stty cols 80 rows 20; exec cowctl watch --in
 WATCHING=$!
 check "watch shows table and journal" wait_until 40 grep -aqE '[0-9:]{8} .*Watching back' /run/watch
 check "with a bar" grep -aq '^back .*▕██' /run/watch
-pkill -INT -P "$WATCHING"
+pkill -TERM -x cowctl # a job of a script ignores SIGINT
 wait "$WATCHING" || true
 check "and leaves the screen" grep -aqF $'\033[?25h\033[?1049l' /run/watch
 
