@@ -17,8 +17,10 @@ no_intent() { [[ -z $(ls /var/lib/cowherd) ]]; }
 number() { lsblk -dnro MAJ:MIN "$1"; }
 is_gone() { ! dmsetup info "$1" >/dev/null 2>&1; }
 
-# slow CALL: each of these calls of the acting child takes 3 s; none: as fast as ever.
-slow() { echo "-1 ${1:-none} 3000" >/run/crash.conf; }
+# slow CALL [MILLISECONDS]: each of these calls of the acting child takes so long; none: as fast as ever.
+slow() { echo "-1 ${1:-none} ${2:-3000}" >/run/crash.conf; }
+
+FREELY=12000 # for what is to be lost: also a machine that is busy with others fills half a store until then
 
 # settings BRAKE ACTION
 settings() {
@@ -87,7 +89,7 @@ backup() {
 # settled: nothing is held any more, and no action is under way.
 settled() {
     wait_until 20 no_record || fail "a limit is left: $(limits)"
-    wait_until 20 no_intent || fail "an action does not end: $(said 5)"
+    wait_until 40 no_intent || fail "an action does not end: $(said 5)"
 }
 
 # live EXPECTED: a merge that takes 3 s, under a mounted filesystem that is written to through the page cache.
@@ -142,10 +144,12 @@ inactive() { [[ $(systemctl show -P ActiveState cowherd.service) != active ]]; }
 # ---- the writers are held, and what would be lost is not
 
 survives() {
+    slow remove $FREELY
     config_daemon no drop
     backup lost 8 write_direct
     backup lost 128 write_small 65536
     check_eq "brake = no: nobody was held" "$(count_events COWHERD_EVENT=brake)" 0
+    slow remove
     config_daemon yes drop
     backup action-done 8 write_direct
     json=$(event 2 COWHERD_EVENT=brake COWHERD_SNAPSHOT=b)
@@ -156,9 +160,10 @@ survives() {
 }
 
 survives_live() {
-    slow load
+    slow load $FREELY
     config_daemon no merge
     live lost
+    slow load
     config_daemon yes merge
     live action-done
     slow remove
