@@ -148,7 +148,9 @@ static void rearm(struct manager *manager, const struct intent *intent)
 {
     for (size_t i = 0; i < manager->herd.n_members; i++) {
         struct member *member = manager->herd.members[i];
-        if (member->device != intent->device || !member->policy)
+        bool is_another = member->disk_sequence != intent->disk_sequence ||
+                          strcmp(member->uuid, intent->uuid) != 0; /* that has taken its place */
+        if (member->device != intent->device || is_another || !member->policy)
             continue;
         if (intent_is_ordered(intent))
             ladder_rearm_actions(&member->ladder, member->policy);

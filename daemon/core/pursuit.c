@@ -167,6 +167,10 @@ bool pursuit_consider(struct pursuit *pursuit, const struct plan *plan, uint64_t
 
 bool pursuit_stands_back(const struct pursuit *pursuit, const struct pursuit *acting)
 {
+    bool shares_record = pursuit->intent.store && pursuit->intent.store == acting->intent.store &&
+                         pursuit->intent.origin == acting->intent.origin;
+    if (shares_record)
+        return true;
     return pursuit->intent.action == ACTION_MERGE && acting->intent.action != ACTION_EXTEND &&
            pursuit->intent.origin == acting->intent.origin;
 }

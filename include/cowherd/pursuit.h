@@ -92,7 +92,8 @@ bool pursuit_may_be_overtaken(const struct pursuit *pursuit);
 void pursuit_hurry(struct pursuit *pursuit, uint64_t time_left_usec, uint64_t now_usec);
 
 /* Whether it must wait until another one's child is back: two that change who merges into one origin would each go by tables
- * that the other one is changing. */
+ * that the other one is changing; and where a snapshot has taken the place of one whose child is still at work, that child
+ * would take the record away, which is named for the place. */
 bool pursuit_stands_back(const struct pursuit *pursuit, const struct pursuit *acting);
 
 /* What follows from the plan of this moment. Returns whether the child is to be started now; *ret_tell gets a

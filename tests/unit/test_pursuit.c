@@ -258,6 +258,18 @@ static void test_one_merge_begins_at_a_time(void **state)
     assert_false(stands_back(ACTION_EXTEND, ACTION_MERGE, 7));
 }
 
+static void test_one_child_at_a_place(void **state)
+{
+    (void)state;
+    struct pursuit pursuit = {.intent = {.action = ACTION_DROP, .origin = 7, .store = 8}};
+    struct pursuit replaced = {.intent = {.action = ACTION_EXTEND, .origin = 7, .store = 8}};
+    assert_true(pursuit_stands_back(&pursuit, &replaced));
+    replaced.intent.store = 9; /* its sibling */
+    assert_false(pursuit_stands_back(&pursuit, &replaced));
+    pursuit.intent.store = replaced.intent.store = 0; /* not known */
+    assert_false(pursuit_stands_back(&pursuit, &replaced));
+}
+
 /* A beginning is taken back at once, but not again and again while that fails. */
 static void test_refused_with_steps(void **state)
 {
@@ -592,6 +604,7 @@ int main(void)
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_refused_is_not_failed),
         cmocka_unit_test(test_one_merge_begins_at_a_time),
+        cmocka_unit_test(test_one_child_at_a_place),
         cmocka_unit_test(test_refused_with_steps),
         cmocka_unit_test(test_deferral_has_a_grace),
         cmocka_unit_test(test_another_deferral_is_told),
