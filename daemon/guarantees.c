@@ -8,7 +8,8 @@
 #include <string.h>
 #include <syslog.h>
 
-#define PROBE_USEC UINT64_C(60000000) /* control groups come and go, their io controller hardly ever */
+#define PROBE_USEC  UINT64_C(60000000)      /* control groups come and go, their io controller hardly ever */
+#define PRINT_PRIME UINT64_C(0x100000001b3) /* of FNV-1a */
 
 struct guarantee_bounds guarantees_bounds(const struct manager *manager)
 {
@@ -95,12 +96,25 @@ uint64_t guarantees_due_usec(const struct member *member)
     return changed_usec ? changed_usec + GUARANTEES_LASTING_USEC : UINT64_MAX;
 }
 
+/* Figures that change with every look (how late looks come) are no news. */
+static uint64_t print_of(const struct guarantee *guarantee)
+{
+    uint64_t print = (uint64_t)(guarantee->decisive + 1) << 8 | guarantee->verdict;
+    for (size_t i = 0; i < guarantee->n_rungs; i++) {
+        print = (print ^ guarantee->rungs[i].verdict) * PRINT_PRIME;
+        for (const char *at = guarantee->rungs[i].reason; *at; at++)
+            print = (print ^ (unsigned char)*at) * PRINT_PRIME;
+    }
+    return print;
+}
+
 static void judge(const struct manager *manager, const struct guarantee_bounds *bounds, struct member *member)
 {
     struct guarantee guarantee;
     struct member_guarantee *known = &member->guarantee;
     judge_by(manager, bounds, member, &guarantee);
     known->judged_usec = member->asked_usec;
+    known->print = print_of(&guarantee);
     known->is_known = guarantee.verdict != GUARANTEE_UNKNOWN;
     known->holds = guarantee.holds;
     if (!known->is_known || known->holds == known->told) {

@@ -24,7 +24,6 @@ struct service_bus {
     bool is_stale;
     bool has_looked;
     uint64_t print; /* of what was known when a round was last asked for */
-    uint64_t print_usec;
 };
 
 /* ---- what is published */
@@ -168,7 +167,7 @@ static uint64_t mix_member(uint64_t print, const struct member *member)
     uint64_t kinds = (uint64_t)status->state << 32 | (uint64_t)member->target.kind << 16 |
                      (uint64_t)member->role << 8 | (uint64_t)member->guarantee.holds << 1 |
                      (uint64_t)waking_is_counting(member);
-    print = mix(mix(print, member->device), kinds);
+    print = mix(mix(mix(print, member->device), kinds), member->guarantee.print);
     print = mix(mix(print, status->used_sectors), status->total_sectors);
     print = mix(mix(print, status->metadata_sectors), member->sample.rate_bytes_per_second);
     for (size_t i = 0; member->policy && i < member->policy->n_rungs; i++)
@@ -193,16 +192,14 @@ static uint64_t print_of(const struct manager *manager)
     return print;
 }
 
-/* What the print does not hold (somebody has opened a device: another reason of the guarantee) is told at the heartbeat. */
 void service_bus_consider(struct service_bus *service)
 {
     if (!service || !bus_is_connected(service->bus))
         return;
-    uint64_t print = print_of(service->manager), now_usec = boottime_now_usec();
-    if (print == service->print && now_usec < service->print_usec + HEARTBEAT_USEC)
+    uint64_t print = print_of(service->manager);
+    if (print == service->print)
         return;
     service->print = print;
-    service->print_usec = now_usec;
     bus_changed(service->bus);
 }
 

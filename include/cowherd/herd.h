@@ -21,6 +21,7 @@ struct member_guarantee {
     bool holds;
     bool told;             /* the last word was yes */
     uint64_t changed_usec; /* since when it is another; 0: it is not */
+    uint64_t print;        /* another when the verdict or the reason of a rung is */
 };
 
 struct waiter;

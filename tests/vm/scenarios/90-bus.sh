@@ -183,7 +183,7 @@ beside_hostile_clients() {
     as nobody Explain s d3 >/dev/null
     setpriv --reuid=nobody --regid=nogroup --clear-groups -- /tests/hostile crowd 2000 >/run/crowd &
     crowd=$!
-    setpriv --reuid=alice --regid=nogroup --clear-groups -- /tests/hostile leavers 200 >/run/leavers &
+    setpriv --reuid=daemon --regid=nogroup --clear-groups -- /tests/hostile leavers 200 >/run/leavers &
     leavers=$!
     fill "$ORIGIN" 15
     event 60 COWHERD_EVENT=action-done COWHERD_SNAPSHOT=d3 >/dev/null
