@@ -325,6 +325,10 @@ void oracle_grows(struct group *group, uint64_t to_sectors)
     uint64_t total = group->machine.stores[C].total_sectors;
     uint64_t most = total + (uint64_t)((unsigned __int128)total * (rung ? rung->amount : 0) / 10000) +
                     2 * group->setup->chunk_sectors;
+    const struct model_device *snapshot = &group->machine.devices[S];
+    judge_identity(group, intent, snapshot);
+    if (strcmp(snapshot->uuid, intent->uuid) != 0)
+        return;
     note_stop(intent);
     if (to_sectors > total && ++book->growths > book->extend_alerts)
         oracle_fails("%s: its store grows more often than a rung asked for it", intent->uuid);

@@ -226,20 +226,36 @@ uint64_t world_fill_rate(const struct group *group)
     return writes_per_second_times(group, write > chunk_bytes ? write : chunk_bytes);
 }
 
+/* Other snapshots need not be empty ones. */
+static void refill(struct group *group, size_t index, uint64_t exceptions)
+{
+    struct model_device *device = &group->machine.devices[index];
+    uint64_t most = model_capacity(&group->machine.stores[index == S ? C : CT]);
+    if (device->exists)
+        model_fill(&group->machine, device, exceptions < most ? exceptions : most);
+}
+
 void world_replace(struct group *group)
 {
     bool is_busy = !has_snapshot(group) || is_merging(group);
     for (size_t i = 0; i < N_DEVICES; i++) {
         const struct model_device *device = &group->machine.devices[i];
-        is_busy = is_busy || device->suspended || device->inactive.n_targets > 0 ||
-                  children_hold(device->number) > 0;
+        is_busy = is_busy || (device->exists && (device->suspended || device->inactive.n_targets > 0 ||
+                                                 children_hold(device->number) > 0));
     }
     if (is_busy)
         return;
     unmount(group);
     release(group, S, &group->is_read);
+    uint64_t exceptions[N_STORES];
+    for (size_t i = 0; i < N_STORES; i++)
+        exceptions[i] = group->machine.stores[i].exceptions;
     destroy_all(group);
     create(group);
+    if (random_percent(&world.random, 50))
+        return;
+    refill(group, S, exceptions[C]);
+    refill(group, T, exceptions[CT]);
 }
 
 /* ---- filling and merging */
