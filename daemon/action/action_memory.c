@@ -1,4 +1,5 @@
 #include "cowherd/action_memory.h"
+#include "cleanup.h"
 #include "cowherd/text_file.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -14,20 +15,6 @@
 #define NAME      (ACTION_MEMORY_FILE + 1)
 #define TEMPORARY ".action-times.new" /* swept away with half-written intents (intent_file.h) */
 #define DAY       86400
-
-static inline void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
-
-static inline void free_text(char **text)
-{
-    free(*text);
-}
-
-#define _cleanup_fd_   __attribute__((cleanup(close_fd)))
-#define _cleanup_text_ __attribute__((cleanup(free_text)))
 
 static uint32_t today(void)
 {

@@ -1,4 +1,5 @@
 #include "cowherd/brake_limit.h"
+#include "cleanup.h"
 #include "cowherd/brake_record.h"
 #include "cowherd/kernel.h"
 #include <dirent.h>
@@ -27,19 +28,12 @@
 #define LIMITS_MAX  16384 /* an io.max file: a line of 80 bytes for each limited device */
 #define DEVICES_MAX 256
 
-static inline void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
-
 static inline void close_directory(DIR **directory)
 {
     if (*directory)
         closedir(*directory);
 }
 
-#define _cleanup_fd_  __attribute__((cleanup(close_fd)))
 #define _cleanup_dir_ __attribute__((cleanup(close_directory)))
 
 static int read_text(int directory, const char *name, char *text, size_t size)

@@ -1,4 +1,5 @@
 #include "cowherd/intent_file.h"
+#include "cleanup.h"
 #include "cowherd/text_file.h"
 #include <dirent.h>
 #include <errno.h>
@@ -13,14 +14,6 @@
 #define SUFFIX         ".intent"
 #define TEMPORARY      ".new"
 #define NAME_MAX_BYTES 128 /* four numbers and a boot */
-
-static inline void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
-
-#define _cleanup_fd_ __attribute__((cleanup(close_fd)))
 
 static void format_name(const struct intent *intent, const char *suffix, char *name, size_t size)
 {

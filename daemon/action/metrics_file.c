@@ -1,4 +1,5 @@
 #include "cowherd/metrics_file.h"
+#include "cleanup.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -8,14 +9,6 @@
 #include <unistd.h>
 
 #define MODE 0644 /* node_exporter is another user */
-
-static inline void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
-
-#define _cleanup_fd_ __attribute__((cleanup(close_fd)))
 
 static int write_all(int fd, const char *text, size_t length)
 {

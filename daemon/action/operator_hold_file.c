@@ -1,4 +1,5 @@
 #include "cowherd/operator_hold_file.h"
+#include "cleanup.h"
 #include "cowherd/text_file.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -7,20 +8,6 @@
 
 #define NAME      "holds"
 #define TEMPORARY ".holds.new"
-
-static inline void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
-
-static inline void free_text(char **text)
-{
-    free(*text);
-}
-
-#define _cleanup_fd_   __attribute__((cleanup(close_fd)))
-#define _cleanup_text_ __attribute__((cleanup(free_text)))
 
 int operator_hold_file_store(const char *directory, const struct operator_holds *holds, const char *boot_id)
 {

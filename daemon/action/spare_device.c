@@ -1,4 +1,5 @@
 #include "cowherd/spare_device.h"
+#include "cleanup.h"
 #include "cowherd/exception_store.h"
 #include "cowherd/kernel.h"
 #include <errno.h>
@@ -17,14 +18,7 @@ static inline void close_file(FILE **file)
         fclose(*file);
 }
 
-static inline void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
-
 #define _cleanup_file_ __attribute__((cleanup(close_file)))
-#define _cleanup_fd_   __attribute__((cleanup(close_fd)))
 
 /* Without an order to wipe it only reads. It gets the very device that was opened. */
 static _Noreturn void become_wipefs(int device_fd, int output_fd)

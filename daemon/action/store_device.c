@@ -1,4 +1,5 @@
 #include "cowherd/store_device.h"
+#include "cleanup.h"
 #include "cowherd/kernel.h"
 #include <endian.h>
 #include <errno.h>
@@ -23,18 +24,11 @@ struct disk_exception {
     uint64_t new_chunk; /* 0: this entry and all behind it are free */
 };
 
-static inline void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
-
 static inline void free_block(void **block)
 {
     free(*block);
 }
 
-#define _cleanup_fd_    __attribute__((cleanup(close_fd)))
 #define _cleanup_block_ __attribute__((cleanup(free_block)))
 
 /* Direct I/O: the kernel reads and writes the store past the page cache, which may hold what was there before. */

@@ -1,4 +1,5 @@
 #include "cowherd/store_growth.h"
+#include "cleanup.h"
 #include "cowherd/backing_file.h"
 #include "cowherd/block_stack.h"
 #include "cowherd/bytes_text.h"
@@ -24,18 +25,11 @@
 
 #define EXTENT_SECTORS_MIN 8 /* 4 KiB: the largest logical block of a disk */
 
-static inline void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
-
 static inline void free_targets(struct dm_table *table)
 {
     free(table->targets);
 }
 
-#define _cleanup_fd_          __attribute__((cleanup(close_fd)))
 #define _cleanup_targets_     __attribute__((cleanup(free_targets)))
 #define _cleanup_observation_ __attribute__((cleanup(observation_done)))
 

@@ -1,17 +1,10 @@
 #include "cowherd/text_file.h"
+#include "cleanup.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-static inline void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
-
-#define _cleanup_fd_ __attribute__((cleanup(close_fd)))
 
 static int write_all(int fd, const char *text, size_t length)
 {
