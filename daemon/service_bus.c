@@ -111,9 +111,8 @@ static bool publish(bool begins, bool looks, void *user)
 
 /* ---- what is asked for */
 
-static int carry_out(const struct bus_order *order, char said[static BUS_SAID_MAX], void *user)
+static int give_order(struct manager *manager, const struct bus_order *order, char said[static BUS_SAID_MAX])
 {
-    struct manager *manager = ((struct service_bus *)user)->manager;
     switch (order->kind) {
     case BUS_ORDER_RELOAD:
         return orders_reload(manager, order->who, said);
@@ -129,6 +128,15 @@ static int carry_out(const struct bus_order *order, char said[static BUS_SAID_MA
         return orders_release(manager, order->name, order->dry_run, order->who, said);
     }
     return -EINVAL;
+}
+
+static int carry_out(const struct bus_order *order, char said[static BUS_SAID_MAX], void *user)
+{
+    struct service_bus *service = user;
+    int r = give_order(service->manager, order, said);
+    if (r >= 0)
+        bus_changed_by_order(service->bus);
+    return r;
 }
 
 static int explain(const char *name, struct explanation *ret_explanation, void *user)

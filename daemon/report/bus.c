@@ -351,6 +351,12 @@ void bus_changed(struct bus *bus)
     arm(bus);
 }
 
+void bus_changed_by_order(struct bus *bus)
+{
+    bus->round_usec = 0;
+    bus_changed(bus);
+}
+
 int bus_put(struct bus *bus, struct account *account, uint64_t stamp)
 {
     return bus_objects_put(&bus->objects, account, stamp);

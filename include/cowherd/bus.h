@@ -72,6 +72,9 @@ bool bus_is_connected(const struct bus *bus);
 /* Something has changed: a round is due, a second after the last one. */
 void bus_changed(struct bus *bus);
 
+/* The same at once: an order was carried out, and who gave it may ask what has come of it. */
+void bus_changed_by_order(struct bus *bus);
+
 /* In a round: an account, which is taken over; whether the account of that snapshot is one that was put with the same stamp,
  * and so may stay. The stamp is of the caller's, 0: none. */
 int bus_put(struct bus *bus, struct account *account, uint64_t stamp);
