@@ -1,5 +1,6 @@
 #include "cowherd/metrics_file.h"
 #include "cleanup.h"
+#include "write_all.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -9,20 +10,6 @@
 #include <unistd.h>
 
 #define MODE 0644 /* node_exporter is another user */
-
-static int write_all(int fd, const char *text, size_t length)
-{
-    while (length > 0) {
-        ssize_t n = write(fd, text, length);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : -EIO;
-        text += n;
-        length -= (size_t)n;
-    }
-    return 0;
-}
 
 /* Who else may write to the directory must not be able to lead us to another file: so it is a new one. */
 static int write_temporary(int directory, const char *name, const char *text, size_t length)
