@@ -205,6 +205,15 @@ fresh_disks() {
 
 # ---- devices
 
+# Whoever looks at a device for a moment, as udev's rules do after each change, must not fail its removal.
+dmsetup() {
+    if [[ $1 == remove ]]; then
+        command dmsetup remove --retry "${@:2}"
+    else
+        command dmsetup "$@"
+    fi
+}
+
 sectors() { blockdev --getsz "$1"; }
 
 # store_sectors EXCEPTIONS CHUNK_SECTORS: the smallest store that holds so many: F(n) chunks.

@@ -54,13 +54,13 @@ in_time() {
         late=$((late + 1))
         echo "LATE: $name: $(field "$outcome" COWHERD_RESULT)"
         # The drop may have come after all.
-        dmsetup remove --retry "$name" 2>/dev/null || check_not "$name is gone" dmsetup info "$name"
+        dmsetup remove "$name" 2>/dev/null || check_not "$name is gone" dmsetup info "$name"
     else
         check_not "$name is dropped" dmsetup info "$name"
     fi
     check "the origin holds what was written" as_written "$ORIGIN"
     check_eq "and is what it was" "$(target "$(basename "$ORIGIN")")" snapshot-origin
-    dmsetup remove --retry "$(basename "$ORIGIN")" "$name-store"
+    dmsetup remove "$(basename "$ORIGIN")" "$name-store"
 }
 
 # join NAME DISK DISK: one disk of two.

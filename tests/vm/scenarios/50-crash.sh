@@ -94,17 +94,17 @@ make_images() {
     copy "$OLD" /dev/ram0 "$MIB"
     make snapshot snapshot-origin
     fill_pieces /dev/mapper/s-origin
-    dmsetup remove --retry s s-origin
+    dmsetup remove s s-origin
     copy /dev/ram1 "$BACKUP_STORE" "$IMAGE_MIB"
     dd if=/dev/zero of=/dev/ram1 bs=4096 count=1 oflag=direct status=none
     copy "$OLD" /dev/ram0 "$MIB"
     make snapshot
     fill_pieces /dev/mapper/s
-    dmsetup remove --retry s
+    dmsetup remove s
     copy /dev/ram1 "$LIVE_STORE" "$IMAGE_MIB"
     make snapshot-merge
     wait_until 60 is_merged
-    dmsetup remove --retry s
+    dmsetup remove s
     copy /dev/ram1 "$MERGED_STORE" "$IMAGE_MIB"
 }
 
@@ -345,7 +345,7 @@ remove_snapshot() {
     for file in /sys/block/dm-*/dm/name; do
         read -r name <"$file" && [[ $name != s && $name != s-origin ]] || names+=("$name")
     done
-    [[ ${#names[@]} -eq 0 ]] || dmsetup remove --retry "${names[@]}"
+    [[ ${#names[@]} -eq 0 ]] || dmsetup remove "${names[@]}"
     [[ $(<"$HOLDERS/../size") -eq $STORE_SECTORS ]] || set_store "$STORE_SECTORS"
 }
 

@@ -20,7 +20,7 @@ fails_with() { check "$1: $2" wait_until 20 has_failed_with "$1" "$2"; }
 forget() {
     local device
     for device in "$1" "$1-origin" "$1-store"; do
-        is_gone "$device" || dmsetup remove --retry "$device"
+        is_gone "$device" || dmsetup remove "$device"
     done
 }
 
@@ -253,7 +253,7 @@ refused() {
     write_chunks "/dev/mapper/$1" 8 0 160
     fails_with "$1" "$2"
     check_eq "nothing was changed" "$(dmsetup table "$1-store")" "0 $MIB linear 1:3 0"
-    [[ ${on_top:-no} == no ]] || dmsetup remove --retry upper
+    [[ ${on_top:-no} == no ]] || dmsetup remove upper
     forget "$1"
 }
 

@@ -65,7 +65,7 @@ end_writer() {
 clean_up() {
     local name
     for name in "$1" "$1-origin" "$1-store"; do
-        is_gone "$name" || dmsetup remove --retry "$name"
+        is_gone "$name" || dmsetup remove "$name"
     done
 }
 

@@ -65,7 +65,7 @@ on_partition() {
 }
 
 remove_store() {
-    [[ $STORE != /dev/mapper/* ]] || dmsetup remove --retry w-store
+    [[ $STORE != /dev/mapper/* ]] || dmsetup remove w-store
     [[ $STORE != *p1 ]] || delpart "${STORE%p1}" 1
     losetup -D
     rm -f /run/store
@@ -84,8 +84,8 @@ make_backup_on() {
 }
 
 remove_snapshot() {
-    [[ $WRITTEN != *-origin ]] || dmsetup remove --retry "$1-origin"
-    dmsetup remove --retry "$1"
+    [[ $WRITTEN != *-origin ]] || dmsetup remove "$1-origin"
+    dmsetup remove "$1"
     remove_store
 }
 

@@ -29,7 +29,7 @@ found() { field "$(event 10 COWHERD_EVENT=found COWHERD_SNAPSHOT="$1")" MESSAGE;
 status_says() { systemctl show -P StatusText cowherd.service | grep -qE -- "$1"; }
 said_line() { journalctl -q --cursor="$MARK" -u cowherd.service -o cat | grep -qE -- "$1"; }
 remembered() { grep -qE "^drop [0-9]+ [0-9]+ name g$" "$TIMES"; }
-remove() { dmsetup remove --retry g; dmsetup remove --retry g-origin; dmsetup remove --retry g-store; }
+remove() { dmsetup remove g; dmsetup remove g-origin; dmsetup remove g-store; }
 
 # ---- the daemon says it
 
@@ -94,8 +94,8 @@ mark
 fill "$ORIGIN" 18
 event 20 COWHERD_EVENT=action-done COWHERD_SNAPSHOT=g >/dev/null
 wait_until 10 is_gone g
-dmsetup remove --retry g-origin
-dmsetup remove --retry g-store
+dmsetup remove g-origin
+dmsetup remove g-store
 mark
 make_backup g /dev/ram2 /dev/ram3 "$STORE"
 sentence=$(found g)
