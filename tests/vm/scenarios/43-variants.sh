@@ -108,10 +108,11 @@ lies_on() {
     check "$name: its store is zeroed again" blank "$3"
 }
 
-# disk_file NAME MIB: a loop device; LOOP is its path.
+# disk_file NAME MIB: a loop device; LOOP is its path. Without -P: udev has partitions read again whenever somebody who could
+# write has closed the disk, and those that are in no table on it would be gone.
 disk_file() {
     head -c "$(($2 << 20))" /dev/urandom >"/run/$1.disk"
-    LOOP=$(losetup -P -f --show "/run/$1.disk")
+    LOOP=$(losetup -f --show "/run/$1.disk")
 }
 
 partitions() {
