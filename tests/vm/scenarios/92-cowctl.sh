@@ -29,6 +29,13 @@ says() { grep -qE -- "$1" <<<"$OUTPUT" || fail "says \"$OUTPUT\", not \"$1\" (${
 # of FILTER ARGUMENT...: jq over cowctl status --json.
 of() { cowctl status --json "${@:2}" 2>/dev/null | jq -r "$1"; }
 
+# document ARGUMENT...: cowctl status --json, to be held against its schema by tests/vm/run. The schema's name and nothing else is
+# added, and where a line ends, a blank.
+document() {
+    cowctl status --json "$@" >/run/document
+    printf 'json cowctl-status %s\n' "$(tr '\n' ' ' </run/document)"
+}
+
 is_as_full_as_the_kernel_says() { [[ $(of '.snapshots[0].used_sectors' back) -eq $(used back) ]]; }
 
 config <<END
@@ -56,6 +63,7 @@ says '^back +backup +valid '
 check_eq "JSON has null for what is not known" \
     "$(of '.snapshots[] | select(.name == "back") | [.fill_rate_bytes, .seconds_left, .guarantee, .rungs[0].state, .section, .next_rung, .origin, .total_sectors] | tojson')" \
     "[null,null,null,null,\"snapshot *\",\"at 60% = alert\",\"$(readlink -f /dev/ram0)\",$((16 * MIB))]"
+document 2>/dev/null
 check_eq "as the kernel says" "$(of '.snapshots[] | select(.name == "back").used_sectors')" "$(used back)"
 as_user 77 "status without a daemon is root's" status
 gives 1 "check without a daemon" check
@@ -126,6 +134,7 @@ check_eq "nor has" "$(target back)" snapshot
 gives 0 "hold" hold back 1h
 gives 0 "status" status back
 says '\(held\)'
+document
 check "until then" test "$(of '.snapshots[0].held_until' back)" '>' "$(date -u +%Y-%m-%dT%H:%M)"
 gives 0 "release" release back
 check_eq "it is not held" "$(of '.snapshots[0].held_until' back)" null
@@ -147,6 +156,58 @@ gives 0 "extend --wait" extend --wait grown 4MiB
 check_eq "the store has grown" "$(sectors /dev/mapper/grown-store)" $((20 * MIB))
 gives 66 "nobody to drop" drop nobody
 
+# ---- JSON of every state, and of actions that wait; tests/vm/run holds it against the schemas
+
+# Of each 4 MiB of an origin and of a store: pieces of two disks.
+concise() {
+    local i=0 name text=
+    for name; do
+        text+=";$name-origin,,,rw,0 8192 linear /dev/ram0 $((i * 8192))"
+        text+=";$name-store,,,rw,0 ${STORE_SECTORS[$name]} linear /dev/ram1 $((65536 + i * 8192))"
+        text+=";$name,UUID-$name,,rw,0 8192 snapshot /dev/mapper/$name-origin /dev/mapper/$name-store ${KIND[$name]:-P} 8"
+        i=$((i + 1))
+    done
+    dmsetup create --concise "${text#;}"
+}
+
+# slow_origin MSEC: what a write takes to the origin of that name. What waits already is written when the table is swapped.
+slow_origin() {
+    dmsetup load merging-origin --table "0 8192 delay /dev/ram0 0 0 /dev/ram0 0 $1"
+    dmsetup resume merging-origin
+}
+
+has_every_state() {
+    document >/run/line
+    [[ $(jq -r '[.snapshots[].state] | unique | join(",")' /run/document) == "Invalid,Merge failed,Overflow,merging,valid" ]]
+}
+
+dmsetup remove back-origin
+dmsetup remove back-store
+declare -A STORE_SECTORS=([merging]=8192 [invalid]=256 [overflow]=256 [failed]=8192) KIND=([overflow]=PO)
+modprobe dm-delay
+concise merging invalid overflow failed
+write_chunks /dev/mapper/merging 8 0 1
+write_chunks /dev/mapper/merging 8 9 1
+write_chunks /dev/mapper/failed 8 0 1
+fill /dev/mapper/invalid 1 2>/dev/null || true
+fill /dev/mapper/overflow 1 2>/dev/null || true
+dmsetup load failed-origin --table "0 8192 error"
+dmsetup resume failed-origin
+dmsetup load failed --table "0 8192 snapshot-merge /dev/mapper/failed-origin /dev/mapper/failed-store P 8"
+dmsetup resume failed
+slow_origin 20000
+exec {open}</dev/mapper/grown
+gives 0 "a merge that takes its time" merge merging
+gives 0 "a drop that has to wait" drop grown
+check "every state" wait_until 20 has_every_state
+cat /run/line
+check_eq "with its actions" \
+    "$(jq -r '[.snapshots[] | select(.action) | [.name, .action.action, .action.state] | join(" ")] | join(",")' /run/document)" \
+    "grown drop deferred,merging merge merging"
+document "$ODD" UUID-merging invalid
+slow_origin 0
+exec {open}<&-
+
 # ---- the configuration
 
 echo 'at 70% = frobnicate' >>/etc/cowherd/cowherd.conf
@@ -159,3 +220,11 @@ gives 0 "reload --dry-run" reload --dry-run
 gives 0 "reload" reload
 as_user 77 "a user cannot reload" reload
 check "nothing is left suspended" nothing_suspended
+
+# ---- all that has been said since the machine is up, also in other scenarios
+
+cowctl log --json >/run/log.json
+for kind in found gone rung action-start action-done deferred lost config; do
+    check "the log has: $kind" grep -qF "\"event\": \"$kind\"" /run/log.json
+done
+sed 's/^/json cowctl-log /' /run/log.json
