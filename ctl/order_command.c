@@ -23,6 +23,7 @@ struct order {
     bool needs_argument;
     bool dry_run;
     bool wait;
+    uint64_t wait_usec;
     const char *name;
     const char *value;
     uint64_t seconds; /* hold */
@@ -56,6 +57,19 @@ static void check_arguments(struct order *order, struct argp_state *state)
         argp_error(state, "for no time at all nothing can be held");
 }
 
+static void take_wait(struct order *order, const char *limit, struct argp_state *state)
+{
+    const char *error;
+    order->wait = true;
+    order->wait_usec = ORDER_WAIT_FOREVER;
+    if (!limit)
+        return;
+    if (grammar_parse_time(limit, &order->wait_usec, &error) < 0)
+        argp_error(state, "\"%s\": %s", limit, error);
+    if (order->wait_usec == 0)
+        argp_error(state, "for no time at all nothing can be waited for");
+}
+
 static error_t take_option(int key, char *argument, struct argp_state *state)
 {
     struct order *order = state->input;
@@ -64,7 +78,7 @@ static error_t take_option(int key, char *argument, struct argp_state *state)
         order->dry_run = true;
         return 0;
     case KEY_WAIT:
-        order->wait = true;
+        take_wait(order, argument, state);
         return 0;
     case ARGP_KEY_ARG:
         if (add_argument(order, argument) < 0)
@@ -86,7 +100,8 @@ static const struct argp_option quick_options[] = {
 
 static const struct argp_option action_options[] = {
     {"dry-run", KEY_DRY_RUN, NULL, 0, "Say what would be begun, begin nothing", 0},
-    {"wait", KEY_WAIT, NULL, 0, "Wait until it is done or has failed", 0},
+    {"wait", KEY_WAIT, "TIME", OPTION_ARG_OPTIONAL,
+     "Wait until it is done or has failed, but no longer than TIME (30s, 5min)", 0},
     {0},
 };
 
@@ -150,7 +165,7 @@ static int give_and_wait(sd_bus *bus, const struct order *order, struct failure 
     if (r >= 0)
         r = give(bus, order, ret_failure);
     if (r >= 0)
-        r = order_wait_for_end(&wait, ret_failure);
+        r = order_wait_for_end(&wait, order->wait_usec, ret_failure);
     order_wait_done(&wait);
     return r;
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <time.h>
 
 static void end(struct order_wait *wait, int code, const char *sentence)
 {
@@ -104,12 +105,32 @@ int order_wait_begin(struct order_wait *wait, sd_bus *bus, const char *name, con
     return r < 0 ? client_failure(NULL, r, ret_failure) : 0;
 }
 
-int order_wait_for_end(struct order_wait *wait, struct failure *ret_failure)
+static uint64_t now_usec(void)
 {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static int out_of_time(const struct order_wait *wait, uint64_t limit_usec, struct failure *ret_failure)
+{
+    char name[EVENT_NAME_MAX], time[USEC_TEXT_MAX];
+    return failure_set(ret_failure, EX_TEMPFAIL, "the %s of %s is not done after %s; cowherd goes on with it",
+                       wait->action, event_text_name(wait->name, name), usec_text(limit_usec, time));
+}
+
+/* Whatever has come by the deadline is taken. */
+int order_wait_for_end(struct order_wait *wait, uint64_t limit_usec, struct failure *ret_failure)
+{
+    uint64_t begun_usec = now_usec();
     while (!wait->has_ended) {
         int r = sd_bus_process(wait->bus, NULL);
+        uint64_t waited_usec = now_usec() - begun_usec;
+        if (r == 0 && waited_usec >= limit_usec)
+            return out_of_time(wait, limit_usec, ret_failure);
         if (r == 0)
-            r = sd_bus_wait(wait->bus, UINT64_MAX);
+            r = sd_bus_wait(wait->bus,
+                            limit_usec == ORDER_WAIT_FOREVER ? UINT64_MAX : limit_usec - waited_usec);
         if (r < 0 && r != -EINTR)
             return client_failure(NULL, r, ret_failure);
     }

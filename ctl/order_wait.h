@@ -3,6 +3,8 @@
 
 #include "client.h"
 
+#define ORDER_WAIT_FOREVER UINT64_MAX
+
 struct order_wait {
     sd_bus *bus;
     sd_bus_slot *slots[3];
@@ -17,7 +19,8 @@ struct order_wait {
 int order_wait_begin(struct order_wait *wait, sd_bus *bus, const char *name, const char *action,
                      struct failure *ret_failure);
 
-/* Says on standard output that it is done; -1 and why where it has failed, or the daemon has gone. */
-int order_wait_for_end(struct order_wait *wait, struct failure *ret_failure);
+/* Says on standard output that it is done; -1 and why where it has failed, the daemon has gone, or limit_usec have passed
+ * (EX_TEMPFAIL: the order stands). */
+int order_wait_for_end(struct order_wait *wait, uint64_t limit_usec, struct failure *ret_failure);
 
 void order_wait_done(struct order_wait *wait);

@@ -50,17 +50,20 @@ _cowctl_place() {
 }
 
 _cowctl() {
-    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command arguments
+    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} assigned= command arguments
     COMPREPLY=()
     if [[ $current == = ]]; then
-        current=
+        current= assigned=yes
     elif [[ $previous == = ]]; then
-        previous=${COMP_WORDS[COMP_CWORD - 2]}
+        previous=${COMP_WORDS[COMP_CWORD - 2]} assigned=yes
     fi
+    # Its value may be left out, and is never a word of its own.
+    [[ $previous != --wait || $assigned ]] || previous=
     _cowctl_place
     case $command:$previous in
     *:--color) _cowctl_offer "$current" <<<$'auto\nalways\nnever' ;;
     check:-[wc] | *:--warning | *:--critical) _cowctl_offer "$current" <<<$'70%\n80%\n90%\n30min\n2h' ;;
+    *:--wait) _cowctl_offer "$current" <<<$'30s\n5min\n1h' ;;
     log:-n | watch:-i | *:--lines | *:--interval | *:--since) ;;
     *)
         if [[ $current == -* ]]; then

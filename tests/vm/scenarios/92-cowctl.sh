@@ -198,7 +198,8 @@ dmsetup resume failed
 slow_origin 20000
 exec {open}</dev/mapper/grown
 gives 0 "a merge that takes its time" merge merging
-gives 0 "a drop that has to wait" drop grown
+gives 75 "a drop that has to wait" drop --wait=1s grown
+says '^cowctl: the drop of grown is not done after 1 s; cowherd goes on with it$'
 check "every state" wait_until 20 has_every_state
 cat /run/line
 check_eq "with its actions" \
