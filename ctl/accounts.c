@@ -68,7 +68,9 @@ static int look_without_daemon(struct accounts *ret_accounts, struct failure *re
     struct accounts accounts = {.is_offline = true, .why_offline = *ret_failure};
     if (offline_accounts(&accounts.items, &accounts.n_items, ret_failure) < 0) {
         if (ret_failure->code == EX_NOPERM)
-            failure_set(ret_failure, EX_NOPERM, "%s, and only root may ask the kernel itself",
+            failure_set(ret_failure, EX_NOPERM,
+                        "%s, and only root may ask the kernel itself: see \"systemctl status cowherd\", or "
+                        "ask as root",
                         accounts.why_offline.sentence);
         return -1;
     }

@@ -66,6 +66,8 @@ check_eq "JSON has null for what is not known" \
 document 2>/dev/null
 check_eq "as the kernel says" "$(of '.snapshots[] | select(.name == "back").used_sectors')" "$(used back)"
 as_user 77 "status without a daemon is root's" status
+as_user 3 "check without a daemon, too" check
+says '^COWHERD UNKNOWN - cowherd is not running, and only root may ask the kernel itself: see "systemctl status cowherd", or ask as root$'
 gives 1 "check without a daemon" check
 says '^COWHERD WARNING - 2 snapshots; cowherd is not running'
 gives 69 "an order without a daemon" drop back
