@@ -14,13 +14,16 @@
 
 _Static_assert(BUS_SAID_MAX >= ORDER_SAID_MAX, "what an order says fits");
 
-#define PART_USEC UINT64_C(2000) /* of a round: then looks that are due have their turn */
+/* Of a round: then looks that are due have their turn. */
+#define PART_MIN_USEC UINT64_C(2000)
+#define PART_MAX_USEC UINT64_C(20000)
 
 struct service_bus {
     struct manager *manager;
     struct bus_service calls;
     struct bus *bus;
     dev_t at; /* the members up to this device have had their part of the round */
+    uint64_t part_ended_usec;
     bool is_stale;
     bool has_looked;
     uint64_t print; /* of what was known when a round was last asked for */
@@ -65,12 +68,22 @@ static void look_at(struct service_bus *service, struct member *member)
     service->has_looked = true;
 }
 
+/* As long as the loop has had since the last one: what it settles between two grows with the herd, as their number does, and with
+ * parts of a fixed length a round would take as long as the square of it. */
+static uint64_t part_usec(const struct service_bus *service, uint64_t now_usec)
+{
+    uint64_t between_usec = service->at ? now_usec - service->part_ended_usec : 0;
+    if (between_usec > PART_MAX_USEC)
+        return PART_MAX_USEC;
+    return between_usec > PART_MIN_USEC ? between_usec : PART_MIN_USEC;
+}
+
 /* Members of one device come together: the place in the round is a device, for between two parts some may go. Returns whether
  * there are more. */
 static bool publish_members(struct service_bus *service, bool looks)
 {
     const struct herd *herd = &service->manager->herd;
-    uint64_t until = boottime_now_usec() + PART_USEC;
+    uint64_t now_usec = boottime_now_usec(), until = now_usec + part_usec(service, now_usec);
     for (size_t i = 0; i < herd->n_members; i++) {
         struct member *member = herd->members[i];
         if (member->device <= service->at && service->at)
@@ -106,6 +119,7 @@ static bool publish(bool begins, bool looks, void *user)
     settle(service);
     if (!has_more)
         publish_errands(service);
+    service->part_ended_usec = boottime_now_usec();
     return has_more;
 }
 

@@ -36,7 +36,7 @@ struct bus {
     bool is_changed; /* a round is due */
     bool in_round;
     bool looks;          /* in this round */
-    uint64_t round_usec; /* when the last one began; all times are CLOCK_MONOTONIC */
+    uint64_t round_usec; /* when the last one ended; all times are CLOCK_MONOTONIC */
     uint64_t retry_usec;
     uint64_t backoff_usec;
     uint64_t stuck_usec; /* since when output waits; 0: none does */
@@ -154,7 +154,8 @@ static bool is_ready(const struct bus *bus)
     return bus->connection && sd_bus_is_ready(bus->connection) > 0;
 }
 
-/* What is still to be taken of the last one is not added to. */
+/* What is still to be taken of the last one is not added to. From its end on, so that one that takes longer than the time between
+ * two leaves some to serve whoever it was for. */
 static bool round_is_due(const struct bus *bus)
 {
     return is_ready(bus) && (bus->is_changed || bus->has_input || !bus->objects.told) &&
@@ -168,13 +169,13 @@ static void go_on_with_round(struct bus *bus)
         bus->looks = bus->has_input;
         bus->is_changed = false;
         bus->in_round = true;
-        bus->round_usec = now_usec();
         bus_objects_begin_round(&bus->objects);
     }
     if (bus->service->publish(begins, bus->looks, bus->service->user))
         return;
     bus_objects_end_round(&bus->objects);
     bus->in_round = false;
+    bus->round_usec = now_usec();
 }
 
 /* Of one client's messages each may cost something: it is the time that counts. */

@@ -6,8 +6,8 @@
  * whatever clients do. What a bus or a client could make grow is bounded: if the bus takes nothing, the connection is
  * dropped, and that is counted.
  *
- * It knows accounts and nothing of who makes them. They are handed over in rounds, at most one a second, when something has
- * changed or a client asks; what is answered, too, is at most a second old.
+ * It knows accounts and nothing of who makes them. They are handed over in rounds, a second apart, when something has
+ * changed or a client asks; what is answered, too, is at most a second old, and the round that it is of.
  */
 #pragma once
 
@@ -17,7 +17,7 @@
 #include "cowherd/journal.h"
 #include <systemd/sd-event.h>
 
-#define BUS_ROUND_USEC UINT64_C(1000000) /* between two rounds */
+#define BUS_ROUND_USEC UINT64_C(1000000) /* from the end of a round to the next one */
 #define BUS_SAID_MAX   768
 
 enum bus_order_kind {
