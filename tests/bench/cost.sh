@@ -3,6 +3,7 @@
 #   TIME WHO KIND N STATE SECONDS WAKE-UPS CPU_NSEC IOCTLS
 #   MEMORY WHO KIND N RSS_KB PSS_KB VMLCK_KB LOCKED_KB THREADS
 #   SWEEP N DEVICES BARE_NSEC BARE_IOCTLS DAEMON_NSEC DAEMON_IOCTLS
+#   ASK N WHO TOOK_USEC ITSELF_USEC DAEMON_USEC BUS_USEC
 #   WRITE UNWATCHED_USEC WATCHED_USEC UNWATCHED_USEC
 # timeout: 14000
 # shellcheck source=../vm/lib.sh
@@ -21,6 +22,7 @@ LOAD_RATE=1048576       # bytes per second
 SETTLE=12               # seconds from the start on that do not count: longer than one poll of anybody's
 PAUSE=3                 # seconds for a look at everything
 LOOKS=10                # at everything
+ASKED=5                 # times, of each
 PIECE_MIB=16            # a seventh of the store that fills
 
 quietly() { "$@" >/run/said 2>&1 || { cat /run/said; fail "this failed: $*"; }; }
@@ -104,6 +106,7 @@ raw() {
         remove_loaded
     done
     sweeps "$n"
+    asking "$n"
     stop_cowherd
     without_udev remove_devices
 }
@@ -123,6 +126,39 @@ sweeps() {
 # cheapest "NSEC IOCTLS"...: of these the one with the fewest nanoseconds an ioctl.
 cheapest() {
     printf '%s\n' "$@" | awk '$2 && (!n || $1 / $2 < nsec / n) { nsec = $1; n = $2 } END { printf "%.0f %d\n", nsec, n }'
+}
+
+# ---- asking for the status of all
+
+# cpu_nsec PID: of all its threads.
+cpu_nsec() { awk '{ nsec += $1 } END { printf "%.0f", nsec }' "/proc/$1"/task/*/schedstat; }
+
+# ask COMMAND...: what it has cost: how long it took, the CPU time of it, of the daemon and of the bus; microseconds.
+ask() {
+    local TIMEFORMAT='%3R %3U %3S' daemon_before bus_before
+    daemon_before=$(cpu_nsec "$DAEMON") bus_before=$(cpu_nsec "$BUS")
+    { time "$@" >/run/answer; } 2>/run/took || fail "this failed: $*"
+    awk -v daemon=$((($(cpu_nsec "$DAEMON") - daemon_before) / 1000)) -v bus=$((($(cpu_nsec "$BUS") - bus_before) / 1000)) \
+        'END { printf "%.0f %.0f %d %d\n", $1 * 1e6, ($2 + $3) * 1e6, daemon, bus }' /run/took
+}
+
+# least: of what ask has said, a line each, the one whose CPU times are.
+least() { awk 'NF { print $2 + $3 + $4, $0 }' | sort -n | head -n1 | cut -d' ' -f2-; }
+
+# asking N: for the status of as many, in turn.
+asking() {
+    local i who
+    local -A costs=([cowctl]='' [dmsetup]='' [busctl]='')
+    cowherd_as cowherd
+    DAEMON=$(daemon) BUS=$(systemctl show -P MainPID dbus.service)
+    for ((i = 0; i < ASKED; i++)); do
+        costs[cowctl]+="$(ask cowctl status)"$'\n'
+        [[ $(wc -l </run/answer) -eq $(($1 + 1)) ]] || fail "cowctl status has not all $1"
+        costs[dmsetup]+="$(ask dmsetup status --target snapshot)"$'\n'
+        costs[busctl]+="$(ask busctl --timeout=120 call org.cowherd.Herd1 /org/cowherd/Herd1 \
+            org.freedesktop.DBus.ObjectManager GetManagedObjects)"$'\n'
+    done
+    for who in "${!costs[@]}"; do echo "ASK $1 $who $(least <<<"${costs[$who]}")"; done
 }
 
 # ---- what a writer notices
