@@ -50,12 +50,14 @@ _cowctl_place() {
 }
 
 _cowctl() {
-    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} assigned= command arguments
+    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command arguments assigned=''
     COMPREPLY=()
     if [[ $current == = ]]; then
-        current= assigned=yes
+        assigned=yes
+        current=
     elif [[ $previous == = ]]; then
-        previous=${COMP_WORDS[COMP_CWORD - 2]} assigned=yes
+        assigned=yes
+        previous=${COMP_WORDS[COMP_CWORD - 2]}
     fi
     # Its value may be left out, and is never a word of its own.
     [[ $previous != --wait || $assigned ]] || previous=
