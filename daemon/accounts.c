@@ -42,17 +42,23 @@ static int replace(char **text, const char *with)
     return 0;
 }
 
-/* A device without a node keeps its number. */
-static int take_node(dev_t device, char **text)
+/* A device without a node keeps its number. The name of one that was seen is known: with a thousand snapshots, to read it in sysfs
+ * would cost as much as all the rest. */
+static int take_node(const struct manager *manager, dev_t device, char **text)
 {
+    const struct dm_device *known = observation_find(&manager->seen, device);
     char path[KERNEL_NODE_MAX];
-    return kernel_device_node(device, path) < 0 ? 0 : replace(text, path);
+    if (known && known->error == 0)
+        kernel_node_of_name(known->name, path);
+    else if (kernel_device_node(device, path) < 0)
+        return 0;
+    return replace(text, path);
 }
 
-static int take_nodes(dev_t origin, dev_t store, struct account *account)
+static int take_nodes(const struct manager *manager, dev_t origin, dev_t store, struct account *account)
 {
-    int r = take_node(origin, &account->origin);
-    return r < 0 ? r : take_node(store, &account->store);
+    int r = take_node(manager, origin, &account->origin);
+    return r < 0 ? r : take_node(manager, store, &account->store);
 }
 
 static int take_rung_guarantee(const struct guarantee_rung *rung, struct account_rung *account)
@@ -126,7 +132,7 @@ int accounts_take(const struct manager *manager, const struct member *member, st
         return r;
     account.held_until_usec = held_until_usec(manager, member);
     account.is_counted = waking_is_counting(member);
-    r = take_nodes(member->target.origin, member->target.store, &account);
+    r = take_nodes(manager, member->target.origin, member->target.store, &account);
     if (r >= 0)
         r = take_guarantee(manager, member, &account);
     if (r >= 0)
@@ -159,7 +165,7 @@ static const struct target *merge_of(const struct manager *manager, const struct
     return NULL;
 }
 
-static int take_intent(const struct intent *intent, struct account *account)
+static int take_intent(const struct manager *manager, const struct intent *intent, struct account *account)
 {
     account->name = strdup(intent->name);
     account->uuid = strdup(intent->uuid);
@@ -172,7 +178,7 @@ static int take_intent(const struct intent *intent, struct account *account)
     account->store_device = account_device_text(intent->store);
     bool complete = account->name && account->uuid && account->role && account->state && account->origin &&
                     account->origin_device && account->store && account->store_device;
-    return complete ? take_nodes(intent->origin, intent->store, account) : -ENOMEM;
+    return complete ? take_nodes(manager, intent->origin, intent->store, account) : -ENOMEM;
 }
 
 static int take_merge(const struct errand *errand, const struct target *target, struct account *account)
@@ -198,7 +204,7 @@ int accounts_take_errand(const struct manager *manager, const struct errand *err
         .seconds_left = -1,
         .chunk_sectors = intent->chunk_sectors,
     };
-    int r = take_intent(intent, &account);
+    int r = take_intent(manager, intent, &account);
     if (r >= 0)
         r = take_merge(errand, merge_of(manager, intent), &account);
     if (r < 0)

@@ -25,9 +25,38 @@ struct service_bus {
     dev_t at; /* the members up to this device have had their part of the round */
     uint64_t part_ended_usec;
     bool is_stale;
-    bool has_looked;
-    uint64_t print; /* of what was known when a round was last asked for */
+    bool has_news;
+    bool has_looked; /* and the manager has not settled it yet */
+    uint64_t print;  /* of what was known when a round was last asked for */
 };
+
+/* ---- what is known of a member, as a number */
+
+static uint64_t mix(uint64_t print, uint64_t value)
+{
+    return (print ^ value) * UINT64_C(0x9e3779b97f4a7c15) + (print >> 29);
+}
+
+static uint64_t mix_text(uint64_t print, const char *text)
+{
+    for (; *text; text++)
+        print = mix(print, (unsigned char)*text);
+    return print;
+}
+
+static uint64_t mix_member(uint64_t print, const struct member *member)
+{
+    const struct snapshot_status *status = &member->target.status;
+    uint64_t kinds = (uint64_t)status->state << 32 | (uint64_t)member->target.kind << 16 |
+                     (uint64_t)member->role << 8 | (uint64_t)member->guarantee.holds << 1 |
+                     (uint64_t)waking_is_counting(member);
+    print = mix(mix(mix(print, member->device), kinds), member->guarantee.print);
+    print = mix(mix(print, status->used_sectors), status->total_sectors);
+    print = mix(mix(print, status->metadata_sectors), member->sample.rate_bytes_per_second);
+    for (size_t i = 0; member->policy && i < member->policy->n_rungs; i++)
+        print = mix(print, member->ladder.marks[i].fired);
+    return mix_text(mix(print, (uintptr_t)member->policy), member->name);
+}
 
 /* ---- what is published */
 
@@ -64,7 +93,9 @@ static void look_at(struct service_bus *service, struct member *member)
 {
     if (boottime_now_usec() - member->asked_usec < BUS_ROUND_USEC)
         return;
+    uint64_t before = mix_member(0, member);
     service->is_stale = looks_at(service->manager, member) || service->is_stale;
+    service->has_news = service->has_news || mix_member(0, member) != before;
     service->has_looked = true;
 }
 
@@ -100,14 +131,17 @@ static bool publish_members(struct service_bus *service, bool looks)
     return false;
 }
 
-/* The manager settles what the looks have shown as soon as the loop is back. */
-static void settle(struct service_bus *service)
+/* The manager settles what the looks have shown as soon as the loop is back; that costs it a pass over all, so where they have
+ * shown nothing new it is done once, behind the last of them. */
+static void settle(struct service_bus *service, bool has_more)
 {
     if (service->is_stale)
         looks_complete(service->manager);
-    if (service->is_stale || service->has_looked)
+    if (service->is_stale || service->has_news || (service->has_looked && !has_more)) {
         manager_wake(service->manager);
-    service->is_stale = service->has_looked = false;
+        service->has_looked = false;
+    }
+    service->is_stale = service->has_news = false;
 }
 
 static bool publish(bool begins, bool looks, void *user)
@@ -116,7 +150,7 @@ static bool publish(bool begins, bool looks, void *user)
     if (begins)
         service->at = 0;
     bool has_more = publish_members(service, looks);
-    settle(service);
+    settle(service, has_more);
     if (!has_more)
         publish_errands(service);
     service->part_ended_usec = boottime_now_usec();
@@ -169,33 +203,7 @@ static void tell_facts(struct bus_facts *ret_facts, void *user)
              manager->config_error);
 }
 
-/* ---- whether there is something new */
-
-static uint64_t mix(uint64_t print, uint64_t value)
-{
-    return (print ^ value) * UINT64_C(0x9e3779b97f4a7c15) + (print >> 29);
-}
-
-static uint64_t mix_text(uint64_t print, const char *text)
-{
-    for (; *text; text++)
-        print = mix(print, (unsigned char)*text);
-    return print;
-}
-
-static uint64_t mix_member(uint64_t print, const struct member *member)
-{
-    const struct snapshot_status *status = &member->target.status;
-    uint64_t kinds = (uint64_t)status->state << 32 | (uint64_t)member->target.kind << 16 |
-                     (uint64_t)member->role << 8 | (uint64_t)member->guarantee.holds << 1 |
-                     (uint64_t)waking_is_counting(member);
-    print = mix(mix(mix(print, member->device), kinds), member->guarantee.print);
-    print = mix(mix(print, status->used_sectors), status->total_sectors);
-    print = mix(mix(print, status->metadata_sectors), member->sample.rate_bytes_per_second);
-    for (size_t i = 0; member->policy && i < member->policy->n_rungs; i++)
-        print = mix(print, member->ladder.marks[i].fired);
-    return mix_text(mix(print, (uintptr_t)member->policy), member->name);
-}
+/* ---- whether there is something new to publish */
 
 static uint64_t mix_errand(uint64_t print, const struct errand *errand)
 {

@@ -103,14 +103,14 @@ static bool may_stand_in_node(char byte)
            (byte && strchr("#+-.:=@_", byte));
 }
 
-static void mangle(const char *name, char *path, size_t size)
+void kernel_node_of_name(const char *name, char path[static KERNEL_NODE_MAX])
 {
-    size_t at = (size_t)snprintf(path, size, "/dev/mapper/");
-    for (; *name && at + 5 < size; name++) {
+    size_t at = (size_t)snprintf(path, KERNEL_NODE_MAX, "/dev/mapper/");
+    for (; *name && at + 5 < KERNEL_NODE_MAX; name++) {
         if (may_stand_in_node(*name))
-            at += (size_t)snprintf(path + at, size - at, "%c", *name);
+            at += (size_t)snprintf(path + at, KERNEL_NODE_MAX - at, "%c", *name);
         else
-            at += (size_t)snprintf(path + at, size - at, "\\x%02x", (unsigned char)*name);
+            at += (size_t)snprintf(path + at, KERNEL_NODE_MAX - at, "\\x%02x", (unsigned char)*name);
     }
 }
 
@@ -125,6 +125,6 @@ int kernel_device_node(dev_t device, char path[static KERNEL_NODE_MAX])
     size_t length = strlen(name);
     if (length > 0 && name[length - 1] == '\n')
         name[length - 1] = '\0';
-    mangle(name, path, KERNEL_NODE_MAX);
+    kernel_node_of_name(name, path);
     return 0;
 }

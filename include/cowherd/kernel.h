@@ -68,3 +68,6 @@ int kernel_device_sectors(dev_t device, uint64_t *ret_sectors);
  * bytes as \xNN), else "/dev/NAME". Read from sysfs. -ENXIO: there is no such device. */
 #define KERNEL_NODE_MAX 576
 int kernel_device_node(dev_t device, char path[static KERNEL_NODE_MAX]);
+
+/* The same of a dm device whose name is known; nothing is read. */
+void kernel_node_of_name(const char *name, char path[static KERNEL_NODE_MAX]);

@@ -244,6 +244,11 @@ int kernel_device_node(dev_t device, char path[static KERNEL_NODE_MAX])
     return -ENXIO;
 }
 
+void kernel_node_of_name(const char *name, char path[static KERNEL_NODE_MAX])
+{
+    snprintf(path, KERNEL_NODE_MAX, "/dev/mapper/%s", name);
+}
+
 int kernel_device_sectors(dev_t device, uint64_t *ret_sectors)
 {
     const struct group *group = world_group_of(device);
