@@ -1,5 +1,6 @@
 #include "offline.h"
 #include "cowherd/account_member.h"
+#include "cowherd/account_nodes.h"
 #include "cowherd/configuration.h"
 #include "cowherd/kernel.h"
 #include <errno.h>
@@ -46,32 +47,15 @@ static int read_configuration(struct configuration *configuration)
     return r == -EINVAL ? 0 : r;
 }
 
-static int replace(char **text, const char *with)
-{
-    char *copy = strdup(with);
-    if (!copy)
-        return -ENOMEM;
-    free(*text);
-    *text = copy;
-    return 0;
-}
-
-static int take_node(dev_t device, char **text)
-{
-    char path[KERNEL_NODE_MAX];
-    return kernel_device_node(device, path) < 0 ? 0 : replace(text, path);
-}
-
-static int take_member(const struct member *member, struct account *ret_account)
+static int take_member(const struct member *member, const struct observation *seen,
+                       struct account *ret_account)
 {
     struct account account;
     int r = account_of_member(member, clock_usec(CLOCK_REALTIME) - clock_usec(CLOCK_BOOTTIME), &account);
     if (r < 0)
         return r;
     account.has_rate = false;
-    r = take_node(member->target.origin, &account.origin);
-    if (r >= 0)
-        r = take_node(member->target.store, &account.store);
+    r = account_take_nodes(&account, seen, member->target.origin, member->target.store);
     if (r < 0)
         account_done(&account);
     else
@@ -79,12 +63,13 @@ static int take_member(const struct member *member, struct account *ret_account)
     return r;
 }
 
-static int take_members(const struct herd *herd, struct account **ret_accounts)
+static int take_members(const struct herd *herd, const struct observation *seen,
+                        struct account **ret_accounts)
 {
     struct account *accounts = calloc(herd->n_members + 1, sizeof(*accounts));
     int r = accounts ? 0 : -ENOMEM;
     for (size_t i = 0; i < herd->n_members && r >= 0; i++)
-        r = take_member(herd->members[i], &accounts[i]);
+        r = take_member(herd->members[i], seen, &accounts[i]);
     if (r < 0 && accounts)
         accounts_free(accounts, herd->n_members);
     if (r >= 0)
@@ -104,7 +89,7 @@ static int look(const struct configuration *configuration, struct account **ret_
     if (r >= 0)
         r = herd_look(&herd, &seen, clock_usec(CLOCK_BOOTTIME), &view);
     if (r >= 0)
-        r = take_members(&herd, ret_accounts);
+        r = take_members(&herd, &seen, ret_accounts);
     if (r >= 0)
         *ret_n_accounts = herd.n_members;
     herd_done(&herd);

@@ -1,7 +1,7 @@
 #include "accounts.h"
 #include "boottime.h"
 #include "cowherd/account_member.h"
-#include "cowherd/kernel.h"
+#include "cowherd/account_nodes.h"
 #include "guarantees.h"
 #include "holding.h"
 #include "reactions.h"
@@ -32,40 +32,11 @@ static uint64_t held_until_usec(const struct manager *manager, const struct memb
     return until_usec && until_usec != UINT64_MAX ? until_usec + realtime_usec() : until_usec;
 }
 
-static int replace(char **text, const char *with)
-{
-    char *copy = strdup(with);
-    if (!copy)
-        return -ENOMEM;
-    free(*text);
-    *text = copy;
-    return 0;
-}
-
-/* A device without a node keeps its number. The name of one that was seen is known: with a thousand snapshots, to read it in sysfs
- * would cost as much as all the rest. */
-static int take_node(const struct manager *manager, dev_t device, char **text)
-{
-    const struct dm_device *known = observation_find(&manager->seen, device);
-    char path[KERNEL_NODE_MAX];
-    if (known && known->error == 0)
-        kernel_node_of_name(known->name, path);
-    else if (kernel_device_node(device, path) < 0)
-        return 0;
-    return replace(text, path);
-}
-
-static int take_nodes(const struct manager *manager, dev_t origin, dev_t store, struct account *account)
-{
-    int r = take_node(manager, origin, &account->origin);
-    return r < 0 ? r : take_node(manager, store, &account->store);
-}
-
 static int take_rung_guarantee(const struct guarantee_rung *rung, struct account_rung *account)
 {
     char text[GUARANTEE_TEXT_MAX];
-    int r = replace(&account->in_time, guarantee_verdict_holds(rung->verdict) ? "yes" : "no");
-    return r < 0 ? r : replace(&account->reason, guarantee_rung_text(rung, text));
+    int r = account_set_text(&account->in_time, guarantee_verdict_holds(rung->verdict) ? "yes" : "no");
+    return r < 0 ? r : account_set_text(&account->reason, guarantee_rung_text(rung, text));
 }
 
 static int take_guarantee(const struct manager *manager, const struct member *member, struct account *account)
@@ -79,8 +50,8 @@ static int take_guarantee(const struct manager *manager, const struct member *me
     for (size_t i = 0; i < guarantee.n_rungs && r >= 0; i++)
         r = take_rung_guarantee(&guarantee.rungs[i], &account->rungs[guarantee.rungs[i].rung]);
     if (r >= 0)
-        r = replace(&account->guarantee, guarantee.holds ? "yes" : "no");
-    return r < 0 ? r : replace(&account->guarantee_reason, guarantee_text(&guarantee, text));
+        r = account_set_text(&account->guarantee, guarantee.holds ? "yes" : "no");
+    return r < 0 ? r : account_set_text(&account->guarantee_reason, guarantee_text(&guarantee, text));
 }
 
 /* Why an errand waits or has failed; not what it waited for before. */
@@ -97,13 +68,14 @@ static int take_action(const struct errand *errand, const struct target *target,
     bool has_progress = pursuit->intent.action == ACTION_MERGE && errand->has_sample && target;
     action->progress_percent = has_progress ? account_merged_percent(target, errand->sample.used_sectors)
                                             : -1;
-    int r = replace(&action->kind, action_kind_name(pursuit->intent.action));
+    int r = account_set_text(&action->kind, action_kind_name(pursuit->intent.action));
     if (r >= 0)
-        r = replace(&action->phase, pursuit_phase_name(errand->acting ? PURSUIT_ACTING : pursuit->phase));
+        r = account_set_text(&action->phase,
+                             pursuit_phase_name(errand->acting ? PURSUIT_ACTING : pursuit->phase));
     if (r >= 0)
-        r = replace(&action->rung, pursuit->intent.rung);
+        r = account_set_text(&action->rung, pursuit->intent.rung);
     if (r >= 0 && reason_of(pursuit))
-        r = replace(&action->reason, reason_of(pursuit));
+        r = account_set_text(&action->reason, reason_of(pursuit));
     return r;
 }
 
@@ -132,7 +104,7 @@ int accounts_take(const struct manager *manager, const struct member *member, st
         return r;
     account.held_until_usec = held_until_usec(manager, member);
     account.is_counted = waking_is_counting(member);
-    r = take_nodes(manager, member->target.origin, member->target.store, &account);
+    r = account_take_nodes(&account, &manager->seen, member->target.origin, member->target.store);
     if (r >= 0)
         r = take_guarantee(manager, member, &account);
     if (r >= 0)
@@ -172,13 +144,10 @@ static int take_intent(const struct manager *manager, const struct intent *inten
     account->role = strdup(role_name(intent->role));
     account->state = strdup(intent->action == ACTION_MERGE ? "merging"
                                                            : snapshot_state_name(SNAPSHOT_UNKNOWN));
-    account->origin = account_device_text(intent->origin);
-    account->origin_device = account_device_text(intent->origin);
-    account->store = account_device_text(intent->store);
-    account->store_device = account_device_text(intent->store);
-    bool complete = account->name && account->uuid && account->role && account->state && account->origin &&
-                    account->origin_device && account->store && account->store_device;
-    return complete ? take_nodes(manager, intent->origin, intent->store, account) : -ENOMEM;
+    if (!account->name || !account->uuid || !account->role || !account->state)
+        return -ENOMEM;
+    int r = account_take_devices(account, intent->origin, intent->store);
+    return r < 0 ? r : account_take_nodes(account, &manager->seen, intent->origin, intent->store);
 }
 
 static int take_merge(const struct errand *errand, const struct target *target, struct account *account)
@@ -190,7 +159,7 @@ static int take_merge(const struct errand *errand, const struct target *target, 
                                boottime_now_usec(); /* as long as it merges: four times a second */
     }
     if (target && target->status.state != SNAPSHOT_VALID)
-        r = replace(&account->state, snapshot_state_name(target->status.state));
+        r = account_set_text(&account->state, snapshot_state_name(target->status.state));
     return r < 0 ? r : take_action(errand, target, account);
 }
 

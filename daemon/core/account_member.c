@@ -8,11 +8,21 @@
 
 #define USEC_PER_SEC 1e6
 
-char *account_device_text(dev_t device)
+static char *device_text(dev_t device)
 {
     char text[32];
     snprintf(text, sizeof(text), "%u:%u", major(device), minor(device));
     return strdup(text);
+}
+
+int account_take_devices(struct account *account, dev_t origin, dev_t store)
+{
+    account->origin = device_text(origin);
+    account->origin_device = device_text(origin);
+    account->store = device_text(store);
+    account->store_device = device_text(store);
+    bool complete = account->origin && account->origin_device && account->store && account->store_device;
+    return complete ? 0 : -ENOMEM;
 }
 
 static const char *state_text(const struct target *target)
@@ -141,13 +151,9 @@ static int take_texts(const struct member *member, struct account *account)
     account->uuid = strdup(member->uuid);
     account->role = strdup(role_name(member->role));
     account->state = strdup(state_text(&member->target));
-    account->origin = account_device_text(member->target.origin);
-    account->origin_device = account_device_text(member->target.origin);
-    account->store = account_device_text(member->target.store);
-    account->store_device = account_device_text(member->target.store);
-    bool complete = account->name && account->uuid && account->role && account->state && account->origin &&
-                    account->origin_device && account->store && account->store_device;
-    return complete ? 0 : -ENOMEM;
+    if (!account->name || !account->uuid || !account->role || !account->state)
+        return -ENOMEM;
+    return account_take_devices(account, member->target.origin, member->target.store);
 }
 
 int account_of_member(const struct member *member, uint64_t realtime_usec, struct account *ret_account)

@@ -1,5 +1,5 @@
-/* An account (account.h) of what a member of the herd tells by itself: all but the nodes of its devices, the guarantee, the
- * action that is under way and how it is woken, which only a daemon knows.
+/* An account (account.h) of what a member of the herd tells by itself: all but the nodes of its devices (account_nodes.h),
+ * and what only a daemon knows: the guarantee, the action that is under way and how it is woken.
  */
 #pragma once
 
@@ -16,5 +16,5 @@ void account_take_usage(struct account *account, const struct target *target);
 /* How much of what there was to merge is merged, in percent: used_sectors is what the store held when it was decided. */
 double account_merged_percent(const struct target *target, uint64_t used_sectors);
 
-/* "8:16", allocated; NULL without memory. */
-char *account_device_text(dev_t device);
+/* Fills in the origin and the store of an account that has none yet: MAJOR:MINOR. Returns 0 or -ENOMEM. */
+int account_take_devices(struct account *account, dev_t origin, dev_t store);

@@ -65,8 +65,10 @@ static void test_everything_it_tells(void **state)
     assert_int_equal(account.start_sectors, 64);
     assert_string_equal(account.role, "backup");
     assert_string_equal(account.state, "valid");
+    assert_string_equal(account.origin, "8:16");
     assert_string_equal(account.origin_device, "8:16");
     assert_string_equal(account.store, "8:32");
+    assert_string_equal(account.store_device, "8:32");
     assert_true(account.has_usage);
     assert_int_equal(account.used_sectors, 600 * CHUNK);
     assert_int_equal(account.metadata_sectors, 4 * CHUNK);
