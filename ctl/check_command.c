@@ -1,3 +1,4 @@
+#include "arguments.h"
 #include "commands.h"
 #include "plugin.h"
 #include "printable.h"
@@ -5,8 +6,7 @@
 
 struct options {
     struct limits warning, critical;
-    char **names;
-    size_t n_names;
+    struct argument_names names;
 };
 
 static const struct argp_option argp_options[] = {
@@ -26,30 +26,30 @@ static error_t take_option(int key, char *argument, struct argp_state *state)
 {
     struct options *options = state->input;
     switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &options->names;
+        return 0;
     case 'w':
         take_limit(argument, &options->warning, state);
         return 0;
     case 'c':
         take_limit(argument, &options->critical, state);
         return 0;
-    case ARGP_KEY_ARGS:
-        options->names = state->argv + state->next;
-        options->n_names = (size_t)(state->argc - state->next);
-        return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
 }
 
+static const struct argp_child argp_children[] = {{.argp = &arguments_names}, {0}};
+
 static const struct argp argp = {
     .options = argp_options,
     .parser = take_option,
-    .args_doc = "[NAME...]",
     .doc = "A monitoring plugin: one line with performance data, and the exit codes 0 (ok), 1 (warning), 2 "
            "(critical) and 3 (unknown).\vA LIMIT is 70% (or 70) used, or a time left: 2h, 30min. Each option "
-           "may be "
-           "given twice, once of each kind. A lost snapshot is critical; without a daemon it is a warning at "
-           "least.",
+           "may be given twice, once of each kind. A lost snapshot is critical; without a daemon it is a "
+           "warning at least.",
+    .children = argp_children,
 };
 
 static int report_unknown(const struct failure *failure)
@@ -73,7 +73,7 @@ int command_check(int argc, char **argv)
         options.critical.percent = 90;
     if (accounts_get(&accounts, &failure) < 0)
         return report_unknown(&failure);
-    int code = accounts_select(&accounts, options.names, options.n_names, &failure) < 0
+    int code = accounts_select(&accounts, options.names.items, options.names.n_items, &failure) < 0
                    ? report_unknown(&failure)
                    : (int)plugin_report(&accounts, &options.warning, &options.critical, stdout);
     accounts_done(&accounts);

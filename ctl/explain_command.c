@@ -1,3 +1,4 @@
+#include "arguments.h"
 #include "client.h"
 #include "commands.h"
 #include "names.h"
@@ -8,26 +9,28 @@
 static error_t take_option(int key, char *argument, struct argp_state *state)
 {
     const char **name = state->input;
+    (void)argument;
     switch (key) {
-    case ARGP_KEY_ARG:
-        if (*name)
-            argp_error(state, "unexpected argument \"%s\"", argument);
-        *name = argument;
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = name;
         return 0;
-    case ARGP_KEY_NO_ARGS:
-        argp_error(state, "the NAME of a snapshot is missing");
-        return EX_USAGE;
+    case ARGP_KEY_END:
+        if (!*name)
+            argp_error(state, "the NAME of a snapshot is missing");
+        return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
 }
 
+static const struct argp_child argp_children[] = {{.argp = &arguments_name}, {0}};
+
 static const struct argp argp = {
     .parser = take_option,
     .args_doc = "NAME",
     .doc = "Says which section of the configuration is the snapshot's policy, and what each of its rungs "
-           "would do "
-           "now.\vNAME is a dm name, as it is or with \\xNN as it is printed, or a UUID.",
+           "would do now.\v" ARGUMENTS_NAME_HELP ".",
+    .children = argp_children,
 };
 
 static void print_line(const char *indent, const char *title, const char *text)

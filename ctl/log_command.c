@@ -1,3 +1,4 @@
+#include "arguments.h"
 #include "commands.h"
 #include "log_entry.h"
 #include "log_reader.h"
@@ -23,14 +24,13 @@ struct options {
     const char *name;
 };
 
-enum { KEY_JSON = 0x100, KEY_SINCE, KEY_COLOUR };
+enum { KEY_JSON = 0x100, KEY_SINCE };
 
 static const struct argp_option argp_options[] = {
     {"lines", 'n', "N", 0, "The last N entries", 0},
     {"follow", 'f', NULL, 0, "Go on with what is said from now on", 0},
     {"since", KEY_SINCE, "TIME", 0, "Not what was said before: 2h (ago), today, 12:30, 2026-11-23 12:30", 0},
     {"json", KEY_JSON, NULL, 0, "One JSON object a line, as cowctl-log.schema.json says", 0},
-    {"color", KEY_COLOUR, "WHEN", 0, "auto (on a terminal), always, never", 0},
     {0},
 };
 
@@ -51,17 +51,14 @@ static void take_since(const char *text, struct options *options, struct argp_st
         argp_error(state, "\"%s\" is no time: 2h, today, 12:30, 2026-11-23 12:30", text);
 }
 
-static void take_name(const char *text, struct options *options, struct argp_state *state)
-{
-    if (options->name)
-        argp_error(state, "unexpected argument \"%s\"", text);
-    options->name = text;
-}
-
 static error_t take_option(int key, char *argument, struct argp_state *state)
 {
     struct options *options = state->input;
     switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &options->colour;
+        state->child_inputs[1] = &options->name;
+        return 0;
     case 'n':
         take_number(argument, options, state);
         return 0;
@@ -74,25 +71,21 @@ static error_t take_option(int key, char *argument, struct argp_state *state)
     case KEY_JSON:
         options->json = true;
         return 0;
-    case KEY_COLOUR:
-        if (style_parse_colour(argument, &options->colour) < 0)
-            argp_error(state, "a colour is auto, always or never");
-        return 0;
-    case ARGP_KEY_ARG:
-        take_name(argument, options, state);
-        return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
 }
 
+static const struct argp_child argp_children[] = {
+    {.argp = &arguments_colour}, {.argp = &arguments_name}, {0}};
+
 static const struct argp argp = {
     .options = argp_options,
     .parser = take_option,
     .args_doc = "[NAME]",
-    .doc = "Prints what cowherd has said, of all snapshots or of one, from the journal.\vNAME is a dm name, "
-           "as it is or "
-           "with \\xNN as it is printed, or a UUID; the snapshot may be gone.",
+    .doc = "Prints what cowherd has said, of all snapshots or of one, from the journal.\v" ARGUMENTS_NAME_HELP
+           "; the snapshot may be gone.",
+    .children = argp_children,
 };
 
 static int print_entry(sd_journal *journal, const struct options *options)

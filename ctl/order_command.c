@@ -1,4 +1,5 @@
 /* Orders to the daemon: extend, merge, drop, hold, release. */
+#include "arguments.h"
 #include "client.h"
 #include "commands.h"
 #include "cowherd/grammar.h"
@@ -183,7 +184,7 @@ static int run(struct order *order)
     return r < 0 ? failure_report(&failure) : EX_OK;
 }
 
-#define NAME_DOC "\vNAME is a dm name, as it is or with \\xNN as it is printed, or a UUID."
+#define NAME_DOC "\v" ARGUMENTS_NAME_HELP "."
 
 int command_extend(int argc, char **argv)
 {
@@ -219,8 +220,7 @@ int command_drop(int argc, char **argv)
         .parser = take_option,
         .args_doc = "NAME",
         .doc = "Removes the snapshot and leaves its origin as it is: a backup's way back is given up, a live "
-               "one's "
-               "changes are." NAME_DOC,
+               "one's changes are." NAME_DOC,
     };
     struct order order = {.method = "Drop", .action = "drop"};
     argp_parse(&argp, argc, argv, 0, NULL, &order);
@@ -234,8 +234,7 @@ int command_hold(int argc, char **argv)
         .parser = take_option,
         .args_doc = "NAME [TIME]",
         .doc = "Has no action begun on the snapshot for TIME (30min, 2h), or until it is released. Alerts "
-               "and hooks go "
-               "on." NAME_DOC,
+               "and hooks go on." NAME_DOC,
     };
     struct order order = {.method = "Hold", .argument = "the TIME"};
     argp_parse(&argp, argc, argv, 0, NULL, &order);

@@ -1,4 +1,5 @@
 #include "accounts.h"
+#include "arguments.h"
 #include "commands.h"
 #include "status_json.h"
 #include "status_table.h"
@@ -11,24 +12,27 @@ struct options {
     bool json;
     enum colour_choice colour;
     struct status_table_options table;
-    char **names;
-    size_t n_names;
+    struct argument_names names;
 };
 
-enum { KEY_JSON = 'j', KEY_BYTES = 'b', KEY_NO_HEADER = 0x100, KEY_COLOUR };
+enum { KEY_JSON = 'j', KEY_BYTES = 'b', KEY_NO_HEADER = 0x100 };
 
 static const struct argp_option argp_options[] = {
     {"json", KEY_JSON, NULL, 0, "Print JSON, as cowctl-status.schema.json says", 0},
     {"bytes", KEY_BYTES, NULL, 0, "Print bytes and seconds as plain numbers", 0},
     {"no-header", KEY_NO_HEADER, NULL, 0, "Print no line of titles", 0},
-    {"color", KEY_COLOUR, "WHEN", 0, "auto (on a terminal), always, never", 0},
     {0},
 };
 
 static error_t take_option(int key, char *argument, struct argp_state *state)
 {
     struct options *options = state->input;
+    (void)argument;
     switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &options->colour;
+        state->child_inputs[1] = &options->names;
+        return 0;
     case KEY_JSON:
         options->json = true;
         return 0;
@@ -38,27 +42,21 @@ static error_t take_option(int key, char *argument, struct argp_state *state)
     case KEY_NO_HEADER:
         options->table.no_header = true;
         return 0;
-    case KEY_COLOUR:
-        if (style_parse_colour(argument, &options->colour) < 0)
-            argp_error(state, "a colour is auto, always or never");
-        return 0;
-    case ARGP_KEY_ARGS:
-        options->names = state->argv + state->next;
-        options->n_names = (size_t)(state->argc - state->next);
-        return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
 }
 
+static const struct argp_child argp_children[] = {
+    {.argp = &arguments_colour}, {.argp = &arguments_names}, {0}};
+
 static const struct argp argp = {
     .options = argp_options,
     .parser = take_option,
-    .args_doc = "[NAME...]",
     .doc = "Prints the snapshots of this machine, or those named.\vNAME is a dm name, as it is or with \\xNN "
-           "as it is "
-           "printed, a UUID, or a glob on the name. Without a running daemon the kernel is asked; that needs "
-           "root.",
+           "as it is printed, a UUID, or a glob on the name. Without a running daemon the kernel is asked; "
+           "that needs root.",
+    .children = argp_children,
 };
 
 static int print(const struct accounts *accounts, const struct options *options)
@@ -75,7 +73,7 @@ static int print(const struct accounts *accounts, const struct options *options)
 static int show(struct accounts *accounts, const struct options *options)
 {
     struct failure failure;
-    if (accounts_select(accounts, options->names, options->n_names, &failure) < 0)
+    if (accounts_select(accounts, options->names.items, options->names.n_items, &failure) < 0)
         return failure_report(&failure);
     if (accounts->is_offline)
         fprintf(stderr, "cowctl: %s: fill rate, time left, guarantee and fired rungs are not known\n",

@@ -87,7 +87,8 @@ static bool has_news(const struct watch *watch)
 static void show(struct watch *watch, struct accounts *accounts)
 {
     forget(watch);
-    if (accounts_select(accounts, watch->options->names, watch->options->n_names, &watch->failure) < 0) {
+    if (accounts_select(accounts, watch->options->names.items, watch->options->names.n_items,
+                        &watch->failure) < 0) {
         accounts_done(accounts);
     } else {
         watch->accounts = *accounts;

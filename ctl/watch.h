@@ -6,14 +6,14 @@
 #pragma once
 
 #include "accounts.h"
+#include "arguments.h"
 #include "recent.h"
 #include "style.h"
 
 struct watch_options {
     uint64_t interval_usec;
     enum colour_choice colour;
-    char **names;
-    size_t n_names;
+    struct argument_names names;
 };
 
 /* Until SIGINT or SIGTERM. Returns the exit code. */

@@ -6,11 +6,8 @@
 #define INTERVAL_MAX_SECONDS 86400.0
 #define INTERVAL_MIN_SECONDS 0.1
 
-enum { KEY_COLOUR = 0x100 };
-
 static const struct argp_option argp_options[] = {
     {"interval", 'i', "SECONDS", 0, "Look so often (1)", 0},
-    {"color", KEY_COLOUR, "WHEN", 0, "auto (on a terminal), always, never", 0},
     {0},
 };
 
@@ -27,29 +24,27 @@ static error_t take_option(int key, char *argument, struct argp_state *state)
 {
     struct watch_options *options = state->input;
     switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &options->colour;
+        state->child_inputs[1] = &options->names;
+        return 0;
     case 'i':
         take_interval(argument, options, state);
-        return 0;
-    case KEY_COLOUR:
-        if (style_parse_colour(argument, &options->colour) < 0)
-            argp_error(state, "a colour is auto, always or never");
-        return 0;
-    case ARGP_KEY_ARGS:
-        options->names = state->argv + state->next;
-        options->n_names = (size_t)(state->argc - state->next);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
 }
 
+static const struct argp_child argp_children[] = {
+    {.argp = &arguments_colour}, {.argp = &arguments_names}, {0}};
+
 static const struct argp argp = {
     .options = argp_options,
     .parser = take_option,
-    .args_doc = "[NAME...]",
     .doc = "Shows the snapshots live, until Ctrl-C, with the last words of the journal.\vWhere there is no "
-           "terminal, or a "
-           "dumb one, the table is printed again each time that it has changed.",
+           "terminal, or a dumb one, the table is printed again each time that it has changed.",
+    .children = argp_children,
 };
 
 int command_watch(int argc, char **argv)
