@@ -14,8 +14,8 @@
 #include <stddef.h>
 
 /* The longest line, in bytes without its end. Measured with libinih r55 (INI_MAX_LINE 200): of 199 bytes and
- * a zero in its buffer nothing is lost, of a 200th byte on all is read as a new line. test_configuration
- * tries both sides. */
+ * a zero in its buffer nothing is lost, of a 200th byte on all is read as a new line. test_reader tries
+ * both sides. */
 #define READER_LINE_BYTES_MAX 199
 
 /* What the reader calls, in the order of the lines. Each returns 0 or a negative errno, which ends the
