@@ -1,5 +1,5 @@
 #include "check_limits.h"
-#include "cowherd/grammar.h"
+#include "cowherd/value.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +12,7 @@ static int parse_percent(const char *text, struct limits *limits, const char **r
     char with_sign[LIMIT_MAX];
     uint64_t centipercent;
     snprintf(with_sign, sizeof(with_sign), "%s%s", text, strchr(text, '%') ? "" : "%");
-    int r = grammar_parse_percent(with_sign, &centipercent, ret_error);
+    int r = value_parse_percent(with_sign, &centipercent, ret_error);
     if (r < 0)
         return r;
     if (centipercent > PERCENT_MAX_CENTI) {
@@ -26,7 +26,7 @@ static int parse_percent(const char *text, struct limits *limits, const char **r
 static int parse_time(const char *text, struct limits *limits, const char **ret_error)
 {
     uint64_t usec;
-    int r = grammar_parse_time(text, &usec, ret_error);
+    int r = value_parse_time(text, &usec, ret_error);
     if (r == 0)
         limits->seconds = (double)usec / 1e6;
     return r;

@@ -2,7 +2,7 @@
 #include "arguments.h"
 #include "client.h"
 #include "commands.h"
-#include "cowherd/grammar.h"
+#include "cowherd/value.h"
 #include "names.h"
 #include "order_wait.h"
 #include "printable.h"
@@ -51,7 +51,7 @@ static void check_arguments(struct order *order, struct argp_state *state)
         argp_error(state, "%s is missing", order->argument);
     if (strcmp(order->method, "Hold") != 0 || !order->value)
         return;
-    if (grammar_parse_time(order->value, &usec, &error) < 0)
+    if (value_parse_time(order->value, &usec, &error) < 0)
         argp_error(state, "\"%s\": %s", order->value, error);
     order->seconds = (usec + 999999) / 1000000;
     if (order->seconds == 0)

@@ -1,5 +1,5 @@
 #include "since.h"
-#include "cowherd/grammar.h"
+#include "cowherd/value.h"
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
@@ -33,7 +33,7 @@ int since_parse(const char *text, uint64_t now_usec, uint64_t *ret_usec)
     uint64_t ago_usec;
     time_t now = (time_t)(now_usec / 1000000);
     struct tm date;
-    if (grammar_parse_time(text, &ago_usec, &error) == 0) {
+    if (value_parse_time(text, &ago_usec, &error) == 0) {
         *ret_usec = ago_usec < now_usec ? now_usec - ago_usec : 0;
         return 0;
     }

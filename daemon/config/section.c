@@ -1,6 +1,6 @@
 #include "section.h"
 
-#include "cowherd/grammar.h"
+#include "cowherd/value.h"
 #include "cowherd/words.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -47,7 +47,7 @@ static int set_longest_poll(void *target, const char *value, const char **ret_er
     uint64_t usec;
     int r;
 
-    r = grammar_parse_time(value, &usec, ret_error);
+    r = value_parse_time(value, &usec, ret_error);
     if (r < 0)
         return r;
     if (usec < SHORTEST_POLL_USEC_MIN)
@@ -64,7 +64,7 @@ static int set_shortest_poll(void *target, const char *value, const char **ret_e
     uint64_t usec;
     int r;
 
-    r = grammar_parse_time(value, &usec, ret_error);
+    r = value_parse_time(value, &usec, ret_error);
     if (r < 0)
         return r;
     if (usec < SHORTEST_POLL_USEC_MIN)
@@ -79,7 +79,7 @@ static int set_assumed_fill_rate(void *target, const char *value, const char **r
     uint64_t bytes;
     int r;
 
-    r = grammar_parse_size(value, &bytes, ret_error);
+    r = value_parse_size(value, &bytes, ret_error);
     if (r < 0)
         return r;
     if (bytes == 0)
@@ -92,14 +92,14 @@ static int set_brake(void *target, const char *value, const char **ret_error)
 {
     struct configuration *configuration = target;
 
-    return grammar_parse_bool(value, &configuration->brake, ret_error);
+    return value_parse_bool(value, &configuration->brake, ret_error);
 }
 
 static int set_dry_run(void *target, const char *value, const char **ret_error)
 {
     struct configuration *configuration = target;
 
-    return grammar_parse_bool(value, &configuration->dry_run, ret_error);
+    return value_parse_bool(value, &configuration->dry_run, ret_error);
 }
 
 static int set_hook_timeout(void *target, const char *value, const char **ret_error)
@@ -108,7 +108,7 @@ static int set_hook_timeout(void *target, const char *value, const char **ret_er
     uint64_t usec;
     int r;
 
-    r = grammar_parse_time(value, &usec, ret_error);
+    r = value_parse_time(value, &usec, ret_error);
     if (r < 0)
         return r;
     if (usec == 0)
@@ -145,7 +145,7 @@ static int set_hysteresis(void *target, const char *value, const char **ret_erro
     uint64_t centipercent;
     int r;
 
-    r = grammar_parse_percent(value, &centipercent, ret_error);
+    r = value_parse_percent(value, &centipercent, ret_error);
     if (r < 0)
         return r;
     if (centipercent > HYSTERESIS_MAX)
@@ -158,7 +158,7 @@ static int set_drop_open(void *target, const char *value, const char **ret_error
 {
     struct policy *policy = target;
 
-    return grammar_parse_bool(value, &policy->drop_open, ret_error);
+    return value_parse_bool(value, &policy->drop_open, ret_error);
 }
 
 static int set_extend_limit(void *target, const char *value, const char **ret_error)
@@ -167,7 +167,7 @@ static int set_extend_limit(void *target, const char *value, const char **ret_er
     uint64_t bytes;
     int r;
 
-    r = grammar_parse_size(value, &bytes, ret_error);
+    r = value_parse_size(value, &bytes, ret_error);
     if (r < 0)
         return r;
     if (bytes == 0)
