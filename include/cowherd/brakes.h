@@ -12,12 +12,6 @@
 #include "cowherd/herd.h"
 #include <systemd/sd-event.h>
 
-/* A child that sets a limit and has not come back is stuck in the kernel. */
-#define BRAKES_CHILD_USEC UINT64_C(5000000)
-
-/* Control groups come and go; the failed is tried again. */
-#define BRAKES_REFRESH_USEC UINT64_C(1000000)
-
 struct hold;
 struct limit;
 
