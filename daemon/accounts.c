@@ -2,6 +2,7 @@
 #include "boottime.h"
 #include "cowherd/account_member.h"
 #include "cowherd/account_nodes.h"
+#include "cowherd/text.h"
 #include "guarantees.h"
 #include "holding.h"
 #include "reactions.h"
@@ -35,8 +36,8 @@ static uint64_t held_until_usec(const struct manager *manager, const struct memb
 static int take_rung_guarantee(const struct guarantee_rung *rung, struct account_rung *account)
 {
     char text[GUARANTEE_TEXT_MAX];
-    int r = account_set_text(&account->in_time, guarantee_verdict_holds(rung->verdict) ? "yes" : "no");
-    return r < 0 ? r : account_set_text(&account->reason, guarantee_rung_text(rung, text));
+    int r = text_replace(&account->in_time, guarantee_verdict_holds(rung->verdict) ? "yes" : "no");
+    return r < 0 ? r : text_replace(&account->reason, guarantee_rung_text(rung, text));
 }
 
 static int take_guarantee(const struct manager *manager, const struct member *member, struct account *account)
@@ -50,8 +51,8 @@ static int take_guarantee(const struct manager *manager, const struct member *me
     for (size_t i = 0; i < guarantee.n_rungs && r >= 0; i++)
         r = take_rung_guarantee(&guarantee.rungs[i], &account->rungs[guarantee.rungs[i].rung]);
     if (r >= 0)
-        r = account_set_text(&account->guarantee, guarantee.holds ? "yes" : "no");
-    return r < 0 ? r : account_set_text(&account->guarantee_reason, guarantee_text(&guarantee, text));
+        r = text_replace(&account->guarantee, guarantee.holds ? "yes" : "no");
+    return r < 0 ? r : text_replace(&account->guarantee_reason, guarantee_text(&guarantee, text));
 }
 
 /* Why an errand waits or has failed; not what it waited for before. */
@@ -68,14 +69,14 @@ static int take_action(const struct errand *errand, const struct target *target,
     bool has_progress = pursuit->intent.action == ACTION_MERGE && errand->has_sample && target;
     action->progress_percent = has_progress ? account_merged_percent(target, errand->sample.used_sectors)
                                             : -1;
-    int r = account_set_text(&action->kind, action_kind_name(pursuit->intent.action));
+    int r = text_replace(&action->kind, action_kind_name(pursuit->intent.action));
     if (r >= 0)
-        r = account_set_text(&action->phase,
-                             pursuit_phase_name(errand->acting ? PURSUIT_ACTING : pursuit->phase));
+        r = text_replace(&action->phase,
+                         pursuit_phase_name(errand->acting ? PURSUIT_ACTING : pursuit->phase));
     if (r >= 0)
-        r = account_set_text(&action->rung, pursuit->intent.rung);
+        r = text_replace(&action->rung, pursuit->intent.rung);
     if (r >= 0 && reason_of(pursuit))
-        r = account_set_text(&action->reason, reason_of(pursuit));
+        r = text_replace(&action->reason, reason_of(pursuit));
     return r;
 }
 
@@ -159,7 +160,7 @@ static int take_merge(const struct errand *errand, const struct target *target, 
                                boottime_now_usec(); /* as long as it merges: four times a second */
     }
     if (target && target->status.state != SNAPSHOT_VALID)
-        r = account_set_text(&account->state, snapshot_state_name(target->status.state));
+        r = text_replace(&account->state, snapshot_state_name(target->status.state));
     return r < 0 ? r : take_action(errand, target, account);
 }
 

@@ -3,6 +3,7 @@
 #include "boottime.h"
 #include "cowherd/metrics.h"
 #include "cowherd/metrics_file.h"
+#include "cowherd/text.h"
 #include "manager_state.h"
 #include <errno.h>
 #include <signal.h>
@@ -167,11 +168,9 @@ static int take_path(struct metrics_feed *feed, const char *path)
 {
     if (feed->path && strcmp(feed->path, path) == 0)
         return 0;
-    char *copy = strdup(path);
-    if (!copy)
-        return -ENOMEM;
-    free(feed->path);
-    feed->path = copy;
+    int r = text_replace(&feed->path, path);
+    if (r < 0)
+        return r;
     feed->begun_usec = 0;
     feed->written_mark = 0;
     feed->failure_told = false;

@@ -1,5 +1,6 @@
 #include "section.h"
 
+#include "cowherd/text.h"
 #include "cowherd/value.h"
 #include "cowherd/words.h"
 #include <errno.h>
@@ -19,26 +20,26 @@ static int refuse(const char **ret_error, const char *sentence)
     return -EINVAL;
 }
 
-/* Replaces *string by a copy of the value, or by NULL where the value is NULL. */
-static int replace(char **string, const char *value)
-{
-    char *copy = NULL;
-
-    if (value) {
-        copy = strdup(value);
-        if (!copy)
-            return -ENOMEM;
-    }
-    free(*string);
-    *string = copy;
-    return 0;
-}
-
 static int replace_path(char **string, const char *value, const char **ret_error)
 {
     if (*value != '/')
         return refuse(ret_error, "an absolute path is expected");
-    return replace(string, value);
+    return text_replace(string, value);
+}
+
+/* A value that is more than nothing, or the sentence. */
+static int parse_positive(int (*parse)(const char *, uint64_t *, const char **), const char *value,
+                          const char *sentence, uint64_t *ret_value, const char **ret_error)
+{
+    uint64_t parsed;
+    int r = parse(value, &parsed, ret_error);
+
+    if (r < 0)
+        return r;
+    if (parsed == 0)
+        return refuse(ret_error, sentence);
+    *ret_value = parsed;
+    return 0;
 }
 
 static int set_longest_poll(void *target, const char *value, const char **ret_error)
@@ -76,16 +77,9 @@ static int set_shortest_poll(void *target, const char *value, const char **ret_e
 static int set_assumed_fill_rate(void *target, const char *value, const char **ret_error)
 {
     struct configuration *configuration = target;
-    uint64_t bytes;
-    int r;
 
-    r = value_parse_size(value, &bytes, ret_error);
-    if (r < 0)
-        return r;
-    if (bytes == 0)
-        return refuse(ret_error, "assumed-fill-rate is more than 0");
-    configuration->assumed_bytes_per_second = bytes;
-    return 0;
+    return parse_positive(value_parse_size, value, "assumed-fill-rate is more than 0",
+                          &configuration->assumed_bytes_per_second, ret_error);
 }
 
 static int set_brake(void *target, const char *value, const char **ret_error)
@@ -105,16 +99,9 @@ static int set_dry_run(void *target, const char *value, const char **ret_error)
 static int set_hook_timeout(void *target, const char *value, const char **ret_error)
 {
     struct configuration *configuration = target;
-    uint64_t usec;
-    int r;
 
-    r = value_parse_time(value, &usec, ret_error);
-    if (r < 0)
-        return r;
-    if (usec == 0)
-        return refuse(ret_error, "hook-timeout is more than 0");
-    configuration->hook_timeout_usec = usec;
-    return 0;
+    return parse_positive(value_parse_time, value, "hook-timeout is more than 0",
+                          &configuration->hook_timeout_usec, ret_error);
 }
 
 static int set_metrics_file(void *target, const char *value, const char **ret_error)
@@ -122,7 +109,7 @@ static int set_metrics_file(void *target, const char *value, const char **ret_er
     struct configuration *configuration = target;
 
     if (*value == '\0')
-        return replace(&configuration->metrics_file, NULL);
+        return text_replace(&configuration->metrics_file, NULL);
     return replace_path(&configuration->metrics_file, value, ret_error);
 }
 
@@ -164,16 +151,9 @@ static int set_drop_open(void *target, const char *value, const char **ret_error
 static int set_extend_limit(void *target, const char *value, const char **ret_error)
 {
     struct policy *policy = target;
-    uint64_t bytes;
-    int r;
 
-    r = value_parse_size(value, &bytes, ret_error);
-    if (r < 0)
-        return r;
-    if (bytes == 0)
-        return refuse(ret_error, "extend-limit is more than 0; leave it out for no limit");
-    policy->extend_limit_bytes = bytes;
-    return 0;
+    return parse_positive(value_parse_size, value, "extend-limit is more than 0; leave it out for no limit",
+                          &policy->extend_limit_bytes, ret_error);
 }
 
 static int set_extend_from(void *target, const char *value, const char **ret_error)
@@ -192,7 +172,7 @@ static int set_command(void *target, const char *value, const char **ret_error)
 
     if (r < 0)
         return r;
-    r = n_words > 0 && words[0][0] == '/' ? replace(&hook->command, value)
+    r = n_words > 0 && words[0][0] == '/' ? text_replace(&hook->command, value)
                                           : refuse(ret_error, "an absolute path is expected");
     free(words);
     return r;

@@ -1,17 +1,5 @@
 #include "cowherd/account.h"
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-
-int account_set_text(char **text, const char *with)
-{
-    char *copy = strdup(with);
-    if (!copy)
-        return -ENOMEM;
-    free(*text);
-    *text = copy;
-    return 0;
-}
 
 static void account_rung_done(struct account_rung *rung)
 {

@@ -1,5 +1,6 @@
 #include "cowherd/account_nodes.h"
 #include "cowherd/kernel.h"
+#include "cowherd/text.h"
 
 static int take_node(const struct observation *seen, dev_t device, char **text)
 {
@@ -9,7 +10,7 @@ static int take_node(const struct observation *seen, dev_t device, char **text)
         kernel_node_of_name(known->name, path);
     else if (kernel_device_node(device, path) < 0)
         return 0;
-    return account_set_text(text, path);
+    return text_replace(text, path);
 }
 
 int account_take_nodes(struct account *account, const struct observation *seen, dev_t origin, dev_t store)

@@ -63,9 +63,6 @@ struct account {
     bool is_counted;          /* woken by its store's writes, not polling */
 };
 
-/* Puts a copy of a text in the place of what is there. 0, or -ENOMEM with what was there. */
-int account_set_text(char **text, const char *with);
-
 /* Frees what it owns and leaves it empty. */
 void account_done(struct account *account);
 

@@ -1,6 +1,7 @@
 /* account_nodes: which device's node stands where. The devices are the test's own. */
 #include "cowherd/account_nodes.h"
 #include "cowherd/kernel.h"
+#include "cowherd/text.h"
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,10 +32,10 @@ static const struct observation nothing_seen;
 static struct account numbered(void)
 {
     struct account account = {0};
-    assert_int_equal(account_set_text(&account.origin, "8:16"), 0);
-    assert_int_equal(account_set_text(&account.origin_device, "8:16"), 0);
-    assert_int_equal(account_set_text(&account.store, "7:9"), 0);
-    assert_int_equal(account_set_text(&account.store_device, "7:9"), 0);
+    assert_int_equal(text_replace(&account.origin, "8:16"), 0);
+    assert_int_equal(text_replace(&account.origin_device, "8:16"), 0);
+    assert_int_equal(text_replace(&account.store, "7:9"), 0);
+    assert_int_equal(text_replace(&account.store_device, "7:9"), 0);
     return account;
 }
 
