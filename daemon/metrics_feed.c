@@ -6,10 +6,8 @@
 #include "cowherd/text.h"
 #include "manager_state.h"
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -103,26 +101,18 @@ static void tell(struct manager *manager, int error)
     feed->failure_told = error < 0;
 }
 
-static void forget_child(struct metrics_feed *feed)
-{
-    feed->exit_source = sd_event_source_disable_unref(feed->exit_source);
-    feed->deadline_source = sd_event_source_disable_unref(feed->deadline_source);
-    feed->writing = false;
-    feed->overdue = false;
-}
-
 static int on_exit_child(sd_event_source *source, const siginfo_t *info, void *user)
 {
     struct manager *manager = user;
     struct metrics_feed *feed = &manager->metrics;
     int result;
     (void)source, (void)info;
-    int r = child_take_result(&feed->child, &result, sizeof(result));
+    int r = watched_child_take_result(&feed->child, &result, sizeof(result));
     if (r == 0)
         r = result;
     if (!feed->overdue) /* else it is told */
         tell(manager, r);
-    forget_child(feed);
+    feed->writing = feed->overdue = false;
     if (has_changed(manager))
         manager_wake(manager); /* the timer does not know of it yet */
     return 0;
@@ -134,7 +124,7 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *user)
     struct manager *manager = user;
     struct metrics_feed *feed = &manager->metrics;
     (void)source, (void)usec;
-    kill(feed->child.pid, SIGKILL);
+    watched_child_kill(&feed->child);
     feed->overdue = true;
     tell(manager, -ETIMEDOUT);
     return 0;
@@ -143,21 +133,14 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *user)
 static int start_child(struct manager *manager)
 {
     struct metrics_feed *feed = &manager->metrics;
-    int r = child_start(run, manager, &feed->child);
-    if (r < 0)
-        return r;
-    feed->writing = true;
-    r = sd_event_add_child(manager->event, &feed->exit_source, feed->child.pid, WEXITED, on_exit_child,
-                           manager);
-    if (r >= 0)
-        r = sd_event_add_time_relative(manager->event, &feed->deadline_source, CLOCK_MONOTONIC,
-                                       METRICS_DEADLINE_USEC, 0, on_deadline, manager);
-    if (r < 0) {
-        kill(feed->child.pid, SIGKILL);
-        waitpid(feed->child.pid, NULL, 0);
-        close(feed->child.result_fd);
-        forget_child(feed);
-    }
+    struct child_watch watch = {
+        .deadline_usec = METRICS_DEADLINE_USEC,
+        .on_exit = on_exit_child,
+        .on_deadline = on_deadline,
+        .user = manager,
+    };
+    int r = watched_child_start(&feed->child, run, manager, manager->event, &watch);
+    feed->writing = r >= 0;
     return r;
 }
 
@@ -239,8 +222,7 @@ void metrics_feed_done(struct manager *manager)
 {
     struct metrics_feed *feed = &manager->metrics;
     if (feed->writing)
-        close(feed->child.result_fd);
-    forget_child(feed);
+        watched_child_leave(&feed->child);
     tally_done(&feed->tally);
     free(feed->path);
 }

@@ -7,8 +7,8 @@
  */
 #pragma once
 
-#include "cowherd/child.h"
 #include "cowherd/tally.h"
+#include "cowherd/watched_child.h"
 #include <systemd/sd-event.h>
 
 #define METRICS_SOON_USEC     UINT64_C(15000000)
@@ -25,9 +25,7 @@ struct metrics_feed {
     bool writing;
     bool overdue;
     bool failure_told;
-    struct child child;
-    sd_event_source *exit_source;
-    sd_event_source *deadline_source;
+    struct watched_child child;
 };
 
 /* Counts from now on. */

@@ -4,10 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -67,12 +65,6 @@ static void run(const void *argument, int result_fd)
         _exit(1);
 }
 
-static void forget_child(struct action_memory *memory)
-{
-    memory->exit_source = sd_event_source_disable_unref(memory->exit_source);
-    memory->writing = false;
-}
-
 static void tell_failure(struct action_memory *memory, int error)
 {
     if (!memory->failure_told)
@@ -88,9 +80,9 @@ static int on_exit_child(sd_event_source *source, const siginfo_t *info, void *u
     struct action_memory *memory = user;
     int r;
     (void)source, (void)info;
-    if (child_take_result(&memory->child, &r, sizeof(r)) < 0)
+    if (watched_child_take_result(&memory->child, &r, sizeof(r)) < 0)
         r = -EPIPE;
-    forget_child(memory);
+    memory->writing = false;
     if (r < 0)
         tell_failure(memory, r);
     else
@@ -100,9 +92,8 @@ static int on_exit_child(sd_event_source *source, const siginfo_t *info, void *u
     return 0;
 }
 
-static int start_child(struct action_memory *memory)
+static int began(struct action_memory *memory, int r)
 {
-    int r = child_start(run, memory, &memory->child);
     if (r < 0)
         return r;
     memory->writing = true;
@@ -110,20 +101,16 @@ static int start_child(struct action_memory *memory)
     return 0;
 }
 
-static int start_watched_child(struct action_memory *memory)
+/* It has no deadline: one that hangs on the disk is waited for. */
+static int start_child(struct action_memory *memory)
 {
-    int r = start_child(memory);
-    if (r < 0)
-        return r;
-    r = sd_event_add_child(memory->event, &memory->exit_source, memory->child.pid, WEXITED, on_exit_child,
-                           memory);
-    if (r < 0) {
-        kill(memory->child.pid, SIGKILL);
-        waitpid(memory->child.pid, NULL, 0);
-        close(memory->child.result_fd);
-        forget_child(memory);
-    }
-    return r;
+    struct child_watch watch = {.deadline_usec = UINT64_MAX, .on_exit = on_exit_child, .user = memory};
+    return began(memory, watched_child_start(&memory->child, run, memory, memory->event, &watch));
+}
+
+static int start_unwatched_child(struct action_memory *memory)
+{
+    return began(memory, child_start(run, memory, &memory->child.child));
 }
 
 static int on_delay(sd_event_source *source, uint64_t usec, void *user)
@@ -133,7 +120,7 @@ static int on_delay(sd_event_source *source, uint64_t usec, void *user)
     memory->delay_source = sd_event_source_disable_unref(memory->delay_source);
     int r = 0;
     if (!memory->writing) /* one that hangs on the disk is not joined by another */
-        r = start_watched_child(memory);
+        r = start_child(memory);
     if (r < 0)
         tell_failure(memory, r);
     return 0;
@@ -166,12 +153,12 @@ void action_memory_see(struct action_memory *memory, struct action_subject subje
 void action_memory_done(struct action_memory *memory)
 {
     if (memory->changed && memory->state_directory && !memory->writing)
-        start_child(memory); /* the event loop has ended: nobody watches this one but us */
+        start_unwatched_child(memory); /* the event loop has ended: nobody watches this one but us */
     if (memory->writing) {
-        struct pollfd end = {.fd = memory->child.result_fd, .events = POLLIN};
+        struct pollfd end = {.fd = memory->child.child.result_fd, .events = POLLIN};
         poll(&end, 1, (int)(ACTION_MEMORY_LAST_USEC / 1000));
-        close(memory->child.result_fd);
-        forget_child(memory);
+        watched_child_leave(&memory->child);
+        memory->writing = false;
     }
     memory->delay_source = sd_event_source_disable_unref(memory->delay_source);
 }

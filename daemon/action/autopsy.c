@@ -3,11 +3,9 @@
 #include "cowherd/kernel.h"
 #include "cowherd/store_device.h"
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define REASON_MAX               256
@@ -22,9 +20,8 @@ struct findings {
 struct autopsy {
     struct member member;
     struct autopsies *autopsies;
-    struct child child;
-    sd_event_source *exit_source;
-    sd_event_source *deadline_source;
+    bool overdue;
+    struct watched_child child;
 };
 
 /* The child: the store's size is read anew, for it may never have been seen while it was valid. */
@@ -101,10 +98,7 @@ static void free_autopsy(struct autopsy *autopsy)
             autopsies->items[i] = autopsies->items[--autopsies->n_items];
             break;
         }
-    sd_event_source_disable_unref(autopsy->exit_source);
-    sd_event_source_disable_unref(autopsy->deadline_source);
-    if (autopsy->child.result_fd >= 0)
-        close(autopsy->child.result_fd);
+    watched_child_leave(&autopsy->child);
     free(autopsy);
 }
 
@@ -120,8 +114,8 @@ static int on_exit_child(sd_event_source *source, const siginfo_t *info, void *u
     struct autopsy *autopsy = user;
     struct findings findings;
     (void)source, (void)info;
-    bool told = !autopsy->deadline_source;
-    if (child_take_result(&autopsy->child, &findings, sizeof(findings)) < 0)
+    bool told = autopsy->overdue;
+    if (watched_child_take_result(&autopsy->child, &findings, sizeof(findings)) < 0)
         findings = (struct findings){.error = -EPIPE};
     if (!told)
         conclude(autopsy, &findings);
@@ -134,28 +128,22 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *user)
 {
     struct autopsy *autopsy = user;
     (void)source, (void)usec;
-    kill(autopsy->child.pid, SIGKILL);
-    autopsy->deadline_source = sd_event_source_disable_unref(autopsy->deadline_source);
+    watched_child_kill(&autopsy->child);
+    autopsy->overdue = true;
     conclude(autopsy, &(struct findings){.error = -ETIMEDOUT});
     return 0;
 }
 
 static int start(struct autopsy *autopsy)
 {
-    sd_event *event = autopsy->autopsies->event;
-    int r = child_start(examine, &autopsy->member.target, &autopsy->child);
-    if (r < 0)
-        return r;
-    r = sd_event_add_child(event, &autopsy->exit_source, autopsy->child.pid, WEXITED, on_exit_child, autopsy);
-    if (r >= 0)
-        r = sd_event_add_time_relative(event, &autopsy->deadline_source, CLOCK_MONOTONIC,
-                                       AUTOPSY_DEADLINE_USEC, 0, on_deadline, autopsy);
-    if (r < 0) {
-        autopsy->exit_source = sd_event_source_disable_unref(autopsy->exit_source);
-        kill(autopsy->child.pid, SIGKILL);
-        waitpid(autopsy->child.pid, NULL, 0);
-    }
-    return r;
+    struct child_watch watch = {
+        .deadline_usec = AUTOPSY_DEADLINE_USEC,
+        .on_exit = on_exit_child,
+        .on_deadline = on_deadline,
+        .user = autopsy,
+    };
+    return watched_child_start(&autopsy->child, examine, &autopsy->member.target, autopsy->autopsies->event,
+                               &watch);
 }
 
 static struct autopsy *add_autopsy(struct autopsies *autopsies, const struct member *member)
@@ -169,7 +157,7 @@ static struct autopsy *add_autopsy(struct autopsies *autopsies, const struct mem
         return NULL;
     autopsy->autopsies = autopsies;
     autopsy->member = *member;
-    autopsy->child.result_fd = -1;
+    autopsy->child = WATCHED_CHILD_NONE;
     items[autopsies->n_items++] = autopsy;
     return autopsy;
 }

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -73,21 +72,14 @@ static struct dmeventd_question *find(const struct dmeventd_questions *questions
 
 static void ask_next(struct dmeventd_questions *questions);
 
-static void forget_child(struct dmeventd_questions *questions)
-{
-    questions->exit_source = sd_event_source_disable_unref(questions->exit_source);
-    questions->deadline_source = sd_event_source_disable_unref(questions->deadline_source);
-    questions->asking = false;
-}
-
 static int on_exit_child(sd_event_source *source, const siginfo_t *info, void *user)
 {
     struct dmeventd_questions *questions = user;
     struct dmeventd_question *question = find(questions, questions->asked_uuid);
     struct answer answer;
     (void)source, (void)info;
-    int r = child_take_result(&questions->child, &answer, sizeof(answer));
-    forget_child(questions);
+    int r = watched_child_take_result(&questions->child, &answer, sizeof(answer));
+    questions->asking = false;
     if (r == 0 && answer.watched && question) {
         question->told = true;
         questions->tell(question->uuid, questions->user);
@@ -100,27 +92,19 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *user)
 {
     const struct dmeventd_questions *questions = user;
     (void)source, (void)usec;
-    kill(questions->child.pid, SIGKILL);
+    watched_child_kill(&questions->child);
     return 0;
 }
 
 static int start(struct dmeventd_questions *questions, const struct dmeventd_question *question)
 {
-    int r = child_start(examine, question, &questions->child);
-    if (r < 0)
-        return r;
-    r = sd_event_add_child(questions->event, &questions->exit_source, questions->child.pid, WEXITED,
-                           on_exit_child, questions);
-    if (r >= 0)
-        r = sd_event_add_time_relative(questions->event, &questions->deadline_source, CLOCK_MONOTONIC,
-                                       DEADLINE_USEC, 0, on_deadline, questions);
-    if (r < 0) {
-        kill(questions->child.pid, SIGKILL);
-        waitpid(questions->child.pid, NULL, 0);
-        close(questions->child.result_fd);
-        forget_child(questions);
-    }
-    return r;
+    struct child_watch watch = {
+        .deadline_usec = DEADLINE_USEC,
+        .on_exit = on_exit_child,
+        .on_deadline = on_deadline,
+        .user = questions,
+    };
+    return watched_child_start(&questions->child, examine, question, questions->event, &watch);
 }
 
 /* Who cannot be asked for now is, when he is named again. */
@@ -170,8 +154,7 @@ void dmeventd_forget(struct dmeventd_questions *questions, const char *uuid)
 void dmeventd_done(struct dmeventd_questions *questions)
 {
     if (questions->asking)
-        close(questions->child.result_fd);
-    forget_child(questions);
+        watched_child_leave(&questions->child);
     free(questions->items);
     *questions = (struct dmeventd_questions){0};
 }

@@ -5,9 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 static uint64_t now_usec_of(sd_event *event)
 {
@@ -65,19 +63,15 @@ static void announce(const struct errand *errand, unsigned tell, uint64_t now_us
         errand->errands->stalled(&subject, errand->errands->user);
 }
 
-static void forget_child(struct errand *errand)
+static void stop_acting(struct errand *errand)
 {
-    errand->exit_source = sd_event_source_disable_unref(errand->exit_source);
-    errand->deadline_source = sd_event_source_disable_unref(errand->deadline_source);
     errand->acting = false;
     errand->overdue = false;
 }
 
 static void free_errand(struct errand *errand)
 {
-    if (errand->acting && errand->child.result_fd >= 0)
-        close(errand->child.result_fd);
-    forget_child(errand);
+    watched_child_leave(&errand->child);
     free(errand);
 }
 
@@ -162,10 +156,10 @@ static int on_exit_child(sd_event_source *source, const siginfo_t *info, void *u
     uint64_t now_usec = now_usec_of(errands->event);
     (void)source, (void)info;
     bool told = errand->overdue;
-    bool was_killed = child_take_result(&errand->child, &result, sizeof(result)) < 0;
+    bool was_killed = watched_child_take_result(&errand->child, &result, sizeof(result)) < 0;
     if (was_killed)
         fill_killed(errand, &result);
-    forget_child(errand);
+    stop_acting(errand);
     unsigned tell = pursuit_take_result(&errand->pursuit, &result, now_usec);
     if (!was_killed && (result.begun || tell & TELL_DONE))
         learn_duration(errand);
@@ -182,7 +176,7 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *user)
 {
     struct errand *errand = user;
     (void)source, (void)usec;
-    kill(errand->child.pid, SIGKILL);
+    watched_child_kill(&errand->child);
     errand->overdue = true;
     errand->settled = true;
     snprintf(errand->pursuit.reason, sizeof(errand->pursuit.reason),
@@ -193,17 +187,6 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *user)
     return 0;
 }
 
-static int watch_child(struct errand *errand)
-{
-    sd_event *event = errand->errands->event;
-    int r = sd_event_add_child(event, &errand->exit_source, errand->child.pid, WEXITED, on_exit_child,
-                               errand);
-    if (r < 0)
-        return r;
-    return sd_event_add_time_relative(event, &errand->deadline_source, CLOCK_MONOTONIC,
-                                      DM_ACTION_DEADLINE_USEC, 0, on_deadline, errand);
-}
-
 static void start_child(struct errand *errand, uint64_t now_usec)
 {
     struct dm_action action = {
@@ -211,19 +194,17 @@ static void start_child(struct errand *errand, uint64_t now_usec)
         .earlier = errand->has_earlier ? &errand->earlier : NULL,
         .state_directory = errand->errands->state_directory,
     };
-    int r = child_start(dm_action_run, &action, &errand->child);
+    struct child_watch watch = {
+        .deadline_usec = DM_ACTION_DEADLINE_USEC,
+        .on_exit = on_exit_child,
+        .on_deadline = on_deadline,
+        .user = errand,
+    };
+    int r = watched_child_start(&errand->child, dm_action_run, &action, errand->errands->event, &watch);
     if (r >= 0) {
         errand->acting = true;
         errand->stretches++;
-        r = watch_child(errand);
-    }
-    if (r >= 0)
         return;
-    if (errand->acting) {
-        kill(errand->child.pid, SIGKILL);
-        waitpid(errand->child.pid, NULL, 0);
-        close(errand->child.result_fd);
-        forget_child(errand);
     }
     struct action_result result = {.verdict = PLAN_REFUSE, .begun = errand->pursuit.begun, .error = r};
     snprintf(result.reason, sizeof(result.reason), "no child can be started: %s", strerror(-r));
@@ -323,7 +304,7 @@ static int add_errand(struct errands *errands, struct errand **ret_errand)
     if (!errand)
         return -ENOMEM;
     errand->errands = errands;
-    errand->child.result_fd = -1;
+    errand->child = WATCHED_CHILD_NONE;
     *ret_errand = items[errands->n_items++] = errand;
     return 0;
 }
@@ -340,7 +321,7 @@ static void hurry(const struct errand *errand)
 {
     if (errand->acting && errand->pursuit.intent.action == ACTION_EXTEND &&
         errand->successor.action != ACTION_EXTEND)
-        kill(errand->child.pid, SIGTERM);
+        kill(errand->child.child.pid, SIGTERM);
 }
 
 int errands_begin(struct errands *errands, const struct intent *intent, const struct sample *sample,

@@ -1,15 +1,12 @@
 #include "cowherd/hooks.h"
-#include "cowherd/child.h"
 #include "cowherd/hook.h"
 #include "cowherd/hook_supervisor.h"
+#include "cowherd/watched_child.h"
 #include "cowherd/words.h"
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 /* Beyond the hook's own deadline and grace: for systemd to start a unit on a busy machine. */
 #define OVERHEAD_USEC UINT64_C(30000000)
@@ -26,9 +23,7 @@ struct hook_call {
     bool running;
     bool overdue;
     uint64_t start_usec;
-    struct child child;
-    sd_event_source *exit_source;
-    sd_event_source *deadline_source;
+    struct watched_child child;
 };
 
 static uint64_t now_usec_of(sd_event *event)
@@ -40,10 +35,7 @@ static uint64_t now_usec_of(sd_event *event)
 
 static void free_call(struct hook_call *call)
 {
-    sd_event_source_disable_unref(call->exit_source);
-    sd_event_source_disable_unref(call->deadline_source);
-    if (call->child.result_fd >= 0)
-        close(call->child.result_fd);
+    watched_child_leave(&call->child);
     free(call->name);
     free(call->uuid);
     free(call->hook);
@@ -108,7 +100,7 @@ static int on_exit_child(sd_event_source *source, const siginfo_t *info, void *u
     struct hooks *hooks = call->hooks;
     struct hook_outcome outcome;
     (void)source, (void)info;
-    if (child_take_result(&call->child, &outcome, sizeof(outcome)) < 0)
+    if (watched_child_take_result(&call->child, &outcome, sizeof(outcome)) < 0)
         outcome = (struct hook_outcome){.end = call->overdue ? HOOK_OVERDUE : HOOK_NO_WORD};
     conclude(call, &outcome);
     start_waiting(hooks);
@@ -122,19 +114,8 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *user)
     struct hook_call *call = user;
     (void)source, (void)usec;
     call->overdue = true;
-    kill(call->child.pid, SIGKILL);
+    watched_child_kill(&call->child);
     return 0;
-}
-
-static int watch_child(struct hook_call *call)
-{
-    sd_event *event = call->hooks->event;
-    uint64_t limit_usec = 4 * HOOK_GRACE_USEC + OVERHEAD_USEC;
-    int r = sd_event_add_child(event, &call->exit_source, call->child.pid, WEXITED, on_exit_child, call);
-    if (r < 0 || call->timeout_usec > UINT64_MAX / 2)
-        return r;
-    return sd_event_add_time_relative(event, &call->deadline_source, CLOCK_MONOTONIC,
-                                      call->timeout_usec + limit_usec, 0, on_deadline, call);
 }
 
 static int start_child(struct hook_call *call)
@@ -145,16 +126,14 @@ static int start_child(struct hook_call *call)
         .block_size = call->block_size,
         .timeout_usec = call->timeout_usec,
     };
-    int r = child_start(hook_run, &task, &call->child);
-    if (r < 0)
-        return r;
-    r = watch_child(call);
-    if (r < 0) {
-        call->exit_source = sd_event_source_disable_unref(call->exit_source);
-        kill(call->child.pid, SIGKILL);
-        waitpid(call->child.pid, NULL, 0);
-    }
-    return r;
+    bool has_deadline = call->timeout_usec <= UINT64_MAX / 2;
+    struct child_watch watch = {
+        .deadline_usec = has_deadline ? call->timeout_usec + 4 * HOOK_GRACE_USEC + OVERHEAD_USEC : UINT64_MAX,
+        .on_exit = on_exit_child,
+        .on_deadline = on_deadline,
+        .user = call,
+    };
+    return watched_child_start(&call->child, hook_run, &task, call->hooks->event, &watch);
 }
 
 static void start(struct hook_call *call)
@@ -261,7 +240,7 @@ static int queue(struct hooks *hooks, const struct configuration *configuration,
     if (!call)
         return hook ? -ENOMEM : -ENOENT;
     call->hooks = hooks;
-    call->child.result_fd = -1;
+    call->child = WATCHED_CHILD_NONE;
     call->timeout_usec = configuration->hook_timeout_usec;
     call->of_stalled = rung->condition.kind == CONDITION_STALLED;
     int r = copy_texts(call, subject, rung, action);

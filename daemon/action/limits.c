@@ -1,11 +1,8 @@
 #include "limits.h"
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/sysmacros.h>
-#include <sys/wait.h>
 #include <syslog.h>
-#include <unistd.h>
 
 uint64_t limits_now_usec(const struct brakes *brakes)
 {
@@ -17,13 +14,6 @@ uint64_t limits_now_usec(const struct brakes *brakes)
 bool limit_is_free(struct brake_rate rate)
 {
     return rate.bytes_per_second == UINT64_MAX && rate.writes_per_second == UINT64_MAX;
-}
-
-static void forget_child(struct limit *limit)
-{
-    limit->exit_source = sd_event_source_disable_unref(limit->exit_source);
-    limit->deadline_source = sd_event_source_disable_unref(limit->deadline_source);
-    limit->busy = false;
 }
 
 static void learn_engaging(const struct limit *limit, const struct brake_limit_result *result,
@@ -65,9 +55,9 @@ static int on_exit_child(sd_event_source *source, const siginfo_t *info, void *u
     struct limit *limit = user;
     struct brake_limit_result result;
     (void)source, (void)info;
-    if (child_take_result(&limit->child, &result, sizeof(result)) < 0)
+    if (watched_child_take_result(&limit->child, &result, sizeof(result)) < 0)
         result = (struct brake_limit_result){.error = -EPIPE};
-    forget_child(limit);
+    limit->busy = false;
     learn_engaging(limit, &result, limits_now_usec(limit->brakes));
     conclude(limit, &result, limits_now_usec(limit->brakes));
     return 0;
@@ -77,27 +67,9 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *user)
 {
     struct limit *limit = user;
     (void)source, (void)usec;
-    kill(limit->child.pid, SIGKILL);
+    watched_child_kill(&limit->child);
     brakes_tell_failure(limit, -ETIMEDOUT, limits_now_usec(limit->brakes));
     return 0;
-}
-
-static int watch_child(struct limit *limit)
-{
-    sd_event *event = limit->brakes->event;
-    int r = sd_event_add_child(event, &limit->exit_source, limit->child.pid, WEXITED, on_exit_child, limit);
-    if (r < 0)
-        return r;
-    return sd_event_add_time_relative(event, &limit->deadline_source, CLOCK_MONOTONIC, LIMIT_CHILD_USEC, 0,
-                                      on_deadline, limit);
-}
-
-static void abandon_child(struct limit *limit)
-{
-    kill(limit->child.pid, SIGKILL);
-    waitpid(limit->child.pid, NULL, 0);
-    close(limit->child.result_fd);
-    forget_child(limit);
 }
 
 static struct brake_limit order_of(const struct limit *limit, struct brake_rate rate)
@@ -115,13 +87,14 @@ static void start(struct limit *limit, uint64_t now_usec)
     struct brake_limit order = order_of(limit, limit->wanted);
     limit->asked = limit->wanted;
     limit->start_usec = now_usec;
-    int r = child_start(brake_limit_run, &order, &limit->child);
-    if (r >= 0) {
-        limit->busy = true;
-        r = watch_child(limit);
-        if (r < 0)
-            abandon_child(limit);
-    }
+    struct child_watch watch = {
+        .deadline_usec = LIMIT_CHILD_USEC,
+        .on_exit = on_exit_child,
+        .on_deadline = on_deadline,
+        .user = limit,
+    };
+    int r = watched_child_start(&limit->child, brake_limit_run, &order, limit->brakes->event, &watch);
+    limit->busy = r >= 0;
     limit->next_usec = now_usec + LIMIT_REFRESH_USEC;
     if (r < 0)
         brakes_tell_failure(limit, r, now_usec);
@@ -153,8 +126,11 @@ struct limit *limits_add(struct brakes *brakes, dev_t device)
     struct limit *limit = calloc(1, sizeof(*limit));
     if (!limit)
         return NULL;
-    *limit = (struct limit){.device = device, .wanted = BRAKE_FREE, .set = BRAKE_FREE, .brakes = brakes};
-    limit->child.result_fd = -1;
+    *limit = (struct limit){.device = device,
+                            .wanted = BRAKE_FREE,
+                            .set = BRAKE_FREE,
+                            .child = WATCHED_CHILD_NONE,
+                            .brakes = brakes};
     return limits[brakes->n_limits++] = limit;
 }
 
@@ -188,7 +164,8 @@ void limits_drop_idle(struct brakes *brakes)
 void limit_put_back(struct limit *limit)
 {
     if (limit->busy)
-        abandon_child(limit);
+        watched_child_abandon(&limit->child);
+    limit->busy = false;
     struct brake_limit order = order_of(limit, BRAKE_FREE);
     int r = brake_limit_set(&order, NULL);
     limit->wanted = limit->asked = BRAKE_FREE;

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "cowherd/brakes.h"
-#include "cowherd/child.h"
+#include "cowherd/watched_child.h"
 
 /* A child that sets a limit and has not come back is stuck in the kernel. */
 #define LIMIT_CHILD_USEC UINT64_C(5000000)
@@ -26,9 +26,7 @@ struct limit {
     struct brake_rate asked;
     bool busy; /* a child is at it */
     uint64_t start_usec;
-    struct child child;
-    sd_event_source *exit_source;
-    sd_event_source *deadline_source;
+    struct watched_child child;
     struct brakes *brakes;
 };
 

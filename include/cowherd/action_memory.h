@@ -7,8 +7,8 @@
 #pragma once
 
 #include "cowherd/action_times.h"
-#include "cowherd/child.h"
 #include "cowherd/journal.h"
+#include "cowherd/watched_child.h"
 #include <systemd/sd-event.h>
 
 #define ACTION_MEMORY_FILE "/.action-times" /* in the state directory */
@@ -27,8 +27,7 @@ struct action_memory {
     bool changed;                /* since the last write was begun */
     bool writing;
     bool failure_told;
-    struct child child;
-    sd_event_source *exit_source;
+    struct watched_child child;
     sd_event_source *delay_source;
 };
 

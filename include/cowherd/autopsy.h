@@ -6,8 +6,8 @@
  */
 #pragma once
 
-#include "cowherd/child.h"
 #include "cowherd/herd.h"
+#include "cowherd/watched_child.h"
 #include <systemd/sd-event.h>
 
 #define AUTOPSY_DEADLINE_USEC UINT64_C(2000000) /* the news must not wait longer for its reason */

@@ -6,8 +6,8 @@
  */
 #pragma once
 
-#include "cowherd/child.h"
 #include "cowherd/observation.h"
+#include "cowherd/watched_child.h"
 #include <systemd/sd-event.h>
 
 struct dmeventd_question {
@@ -23,9 +23,7 @@ struct dmeventd_questions {
     sd_event *event;
     bool asking; /* a child is at it */
     char asked_uuid[DM_UUID_BYTES];
-    struct child child;
-    sd_event_source *exit_source;
-    sd_event_source *deadline_source;
+    struct watched_child child;
     void (*tell)(const char *uuid, void *user); /* dmeventd watches this snapshot */
     void *user;
 };

@@ -7,7 +7,7 @@
 
 #include "cowherd/action_memory.h"
 #include "cowherd/announce.h"
-#include "cowherd/child.h"
+#include "cowherd/watched_child.h"
 #include <systemd/sd-event.h>
 
 struct errands;
@@ -27,9 +27,7 @@ struct errand {
     uint64_t stopped_usec; /* when a look first showed that the filling had stopped; 0: not yet */
     bool acting;
     bool overdue; /* its child was killed for its deadline; that is told already */
-    struct child child;
-    sd_event_source *exit_source;
-    sd_event_source *deadline_source;
+    struct watched_child child;
     struct errands *errands;
 };
 
