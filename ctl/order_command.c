@@ -65,7 +65,7 @@ static void take_wait(struct order *order, const char *limit, struct argp_state 
     order->wait_usec = ORDER_WAIT_FOREVER;
     if (!limit)
         return;
-    if (grammar_parse_time(limit, &order->wait_usec, &error) < 0)
+    if (value_parse_time(limit, &order->wait_usec, &error) < 0)
         argp_error(state, "\"%s\": %s", limit, error);
     if (order->wait_usec == 0)
         argp_error(state, "for no time at all nothing can be waited for");
