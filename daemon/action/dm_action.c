@@ -63,8 +63,6 @@ static int lock_memory(struct run *run)
 /* The new record first, then the one of the earlier boot goes: there is one at any time. */
 static int store(struct run *run)
 {
-    if (!run->intent.store_disk_sequence)
-        kernel_disk_sequence(run->intent.store, &run->intent.store_disk_sequence);
     int r = intent_file_store(run->state_directory, &run->intent);
     if (r == 0 && run->earlier)
         r = intent_file_remove(run->state_directory, run->earlier);
@@ -113,6 +111,14 @@ static void release_cookie(struct run *run)
     if (run->intent.cookie)
         kernel_cookie_release(run->intent.cookie, COOKIE_WAIT_USEC);
     run->intent.cookie = 0;
+}
+
+/* Before the devices are looked at: what has the store's number by then, and is the snapshot's still, is its store. What
+ * comes there later is another disk. */
+static void identify_store(struct run *run)
+{
+    if (!run->intent.store_disk_sequence)
+        kernel_disk_sequence(run->intent.store, &run->intent.store_disk_sequence);
 }
 
 /* A run that was killed leaves its cookie, and where it is to be found. */
@@ -285,8 +291,8 @@ static int take_step(struct run *run, const struct step *step)
 {
     if (step->kind == STEP_PROVE_MERGED)
         return prove(run, step);
-    int r = record(run);
-    if (r < 0 && may_go_unrecorded(&run->intent)) {
+    int r = step->kind == STEP_FORGET ? 0 : record(run); /* nothing is recorded to be forgotten */
+    if (r == -ESTALE || (r < 0 && may_go_unrecorded(&run->intent))) { /* stale: it has gone; this tidies up */
         run->intent.cookie = 0;
     } else if (r < 0) {
         fail(run, "recording the intent", r);
@@ -426,6 +432,7 @@ void dm_action_run(const void *argument, int result_fd)
     if (dm_uuid_is_lvm(run.intent.uuid))
         lvm_tool_heed_hurry();
     take_up_record(&run);
+    identify_store(&run);
     pursue(&run);
     if (run.result.error)
         take_back(&run);

@@ -27,8 +27,18 @@ static int open_directory(const char *path)
     return fd < 0 ? -errno : fd;
 }
 
+static int read_one(int directory, const char *name, struct intent *ret_intent)
+{
+    char text[INTENT_TEXT_MAX + 1];
+    int r = text_file_read(directory, name, text, sizeof(text));
+    if (r < 0)
+        return r;
+    return intent_parse(text, ret_intent);
+}
+
 int intent_file_store(const char *directory, const struct intent *intent)
 {
+    struct intent recorded;
     char text[INTENT_TEXT_MAX], name[NAME_MAX_BYTES], temporary[NAME_MAX_BYTES];
     _cleanup_fd_ int fd = open_directory(directory);
     if (fd < 0)
@@ -37,29 +47,28 @@ int intent_file_store(const char *directory, const struct intent *intent)
     if (length < 0)
         return length;
     format_name(intent, SUFFIX, name, sizeof(name));
+    if (read_one(fd, name, &recorded) == 0 && intent_must_yield(intent, &recorded))
+        return -ESTALE;
     format_name(intent, TEMPORARY, temporary, sizeof(temporary));
     return text_file_replace(fd, name, temporary, text, (size_t)length);
 }
 
 int intent_file_remove(const char *directory, const struct intent *intent)
 {
+    struct intent recorded;
     char name[NAME_MAX_BYTES];
     _cleanup_fd_ int fd = open_directory(directory);
     if (fd < 0)
         return fd == -ENOENT ? 0 : fd;
     format_name(intent, SUFFIX, name, sizeof(name));
+    int r = read_one(fd, name, &recorded);
+    if (r < 0)
+        return r == -ENOENT || r == -EBADMSG ? 0 : r;
+    if (!intent_same_snapshot(&recorded, intent))
+        return 0;
     if (unlinkat(fd, name, 0) < 0)
         return errno == ENOENT ? 0 : -errno;
     return fsync(fd) < 0 ? -errno : 0;
-}
-
-static int read_one(int directory, const char *name, struct intent *ret_intent)
-{
-    char text[INTENT_TEXT_MAX + 1];
-    int r = text_file_read(directory, name, text, sizeof(text));
-    if (r < 0)
-        return r;
-    return intent_parse(text, ret_intent);
 }
 
 int intent_file_read(const char *directory, const struct intent *intent, struct intent *ret_intent)

@@ -42,6 +42,14 @@ __attribute__((format(printf, 3, 4))) static int say(char *reason, int error, co
     return error;
 }
 
+/* The store's number is another disk's when it has been taken away and made anew. 0: not known. */
+static int check_store(const struct intent *intent, uint64_t disk_sequence, char *reason)
+{
+    if (intent->store_disk_sequence && disk_sequence != intent->store_disk_sequence)
+        return say(reason, -ESTALE, "its store has gone, and another device has its number");
+    return 0;
+}
+
 /* ---- the spare device */
 
 struct spare_found {
@@ -139,7 +147,9 @@ static int load_longer(const struct intent *intent, const struct observation *se
                                                                          : EXTENT_SECTORS_MIN;
     if (!store || !growth_is_linear(&store->active) || growth_length_sectors(&store->active) >= goal_sectors)
         return say(reason, -ESTALE, "its store's table has changed just now");
-    int r = growth_check_spare(seen, intent, spare, reason);
+    int r = check_store(intent, store->disk_sequence, reason);
+    if (r == 0)
+        r = growth_check_spare(seen, intent, spare, reason);
     if (r == 0)
         r = growth_make_table(seen, store, spare, goal_sectors, extent_sectors, &table, reason);
     if (r < 0)
@@ -213,6 +223,13 @@ static int grow_file(const struct loop_device *loop, uint64_t old_bytes, uint64_
     return r < 0 ? say(reason, r, "its backing file %s: %s", loop->path, strerror(-r)) : 0;
 }
 
+static int check_loop(const struct intent *intent, char *reason)
+{
+    uint64_t disk_sequence;
+    int r = kernel_disk_sequence(intent->store, &disk_sequence);
+    return r < 0 ? r : check_store(intent, disk_sequence, reason);
+}
+
 int store_growth_loop(const struct intent *intent, char reason[static GROWTH_REASON_MAX])
 {
     struct loop_device loop;
@@ -221,11 +238,15 @@ int store_growth_loop(const struct intent *intent, char reason[static GROWTH_REA
     int r = loop_device_read(intent->store, &loop);
     if (r < 0 || (r = kernel_device_sectors(intent->store, &old_sectors)) < 0)
         return r;
+    if ((r = check_loop(intent, reason)) < 0) /* of what has just been read */
+        return r;
     if (loop.limit_bytes)
         return say(reason, -ENOTSUP, "its loop device has a size limit (losetup --sizelimit)");
     if (__builtin_mul_overflow(plan_extend_goal_sectors(intent), SECTOR_BYTES, &goal_bytes) ||
         __builtin_add_overflow(goal_bytes, loop.offset_bytes, &goal_bytes) || goal_bytes > INT64_MAX)
         return say(reason, -EFBIG, "no file can be as long as it would have to be");
     r = grow_file(&loop, old_sectors * SECTOR_BYTES + loop.offset_bytes, goal_bytes, reason);
+    if (r == 0)
+        r = check_loop(intent, reason); /* allocating takes its time */
     return r < 0 ? r : loop_device_take_size(intent->store);
 }

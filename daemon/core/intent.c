@@ -180,3 +180,10 @@ bool intent_same_snapshot(const struct intent *a, const struct intent *b)
     return a->device == b->device && a->disk_sequence == b->disk_sequence && a->origin == b->origin &&
            a->store == b->store && strcmp(a->uuid, b->uuid) == 0 && strcmp(a->boot_id, b->boot_id) == 0;
 }
+
+/* The kernel never gives a sequence number twice, and counts up; 0: none is known. */
+bool intent_must_yield(const struct intent *intent, const struct intent *recorded)
+{
+    return !intent_same_snapshot(intent, recorded) && intent->disk_sequence &&
+           intent->disk_sequence < recorded->disk_sequence;
+}

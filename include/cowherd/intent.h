@@ -32,7 +32,7 @@ struct intent {
     uint64_t disk_sequence;
     dev_t origin;
     dev_t store;
-    uint64_t store_disk_sequence; /* set when it is recorded; 0: not known */
+    uint64_t store_disk_sequence; /* set when it is first acted for; 0: not known */
     uint64_t length_sectors;
     uint32_t chunk_sectors;
     enum store_type store_type;
@@ -74,3 +74,6 @@ bool intent_is_ordered(const struct intent *intent);
 
 /* Whether two intents are about the same snapshot (same device of the same boot, same origin and store). */
 bool intent_same_snapshot(const struct intent *a, const struct intent *b);
+
+/* Whether what is recorded in its place (same origin and store, same boot) is a newer snapshot's: its own has gone. */
+bool intent_must_yield(const struct intent *intent, const struct intent *recorded);

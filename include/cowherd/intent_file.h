@@ -11,13 +11,15 @@
 
 #include "cowherd/intent.h"
 
-/* Keeps it, in place of one of the same boot for the same origin and store. */
+/* Keeps it, in place of one of the same boot for the same origin and store; -ESTALE where that is a newer snapshot's
+ * (intent_must_yield), which is left as it is. */
 int intent_file_store(const char *directory, const struct intent *intent);
 
 /* Reads the one that is kept for the same boot, origin and store. -ENOENT where there is none. */
 int intent_file_read(const char *directory, const struct intent *intent, struct intent *ret_intent);
 
-/* Removes it. None there is no error. */
+/* Removes it: what is in its place of another snapshot, or cannot be told whose it is, is left. None there is no
+ * error. */
 int intent_file_remove(const char *directory, const struct intent *intent);
 
 /* Removes what a writer that was killed has left half-written. Only for the one daemon, while no child of it writes. */

@@ -63,6 +63,8 @@ int intent_file_store(const char *directory, const struct intent *intent)
     if (r < 0 || world.disk_full)
         return r < 0 ? r : -ENOSPC;
     struct intent *record = find(intent);
+    if (record && intent_must_yield(intent, record))
+        return -ESTALE;
     if (!record)
         record = &records[n_records++];
     *record = *intent;
@@ -86,7 +88,7 @@ int intent_file_remove(const char *directory, const struct intent *intent)
     (void)directory;
     int r = children_call();
     struct intent *record = r < 0 ? NULL : find(intent);
-    if (record)
+    if (record && intent_same_snapshot(record, intent))
         *record = records[--n_records];
     return r;
 }

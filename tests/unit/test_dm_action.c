@@ -50,6 +50,8 @@ static struct machine machine;
 static bool recorded; /* the intent is on disk */
 static struct intent record;
 static bool disk_is_full;         /* nothing can be recorded */
+static int looks_to_replacement;  /* with that look the store becomes another disk of its number; 0: none */
+static uint64_t store_sequence = SEQUENCE;
 static bool cookies[COOKIES_MAX]; /* those there are */
 static uint32_t n_cookies;
 static struct fault faults[2];
@@ -122,6 +124,8 @@ int kernel_observe(struct observation *ret_observation)
     *ret_observation = (struct observation){0};
     if (!is_fatal)
         observe(&machine, ret_observation);
+    if (looks_to_replacement > 0 && --looks_to_replacement == 0)
+        store_sequence++;
     return leave(0);
 }
 
@@ -260,7 +264,7 @@ int kernel_device_open(dev_t device, int flags)
 int kernel_disk_sequence(dev_t device, uint64_t *ret_sequence)
 {
     assert_true(device == STORE || device == LOOP_STORE);
-    *ret_sequence = SEQUENCE;
+    *ret_sequence = store_sequence;
     return 0;
 }
 
@@ -311,6 +315,8 @@ int intent_file_store(const char *directory, const struct intent *intent)
     int r = enter();
     if (r < 0 || disk_is_full)
         return r < 0 ? r : -ENOSPC;
+    if (recorded && intent_must_yield(intent, &record))
+        return leave(-ESTALE);
     recorded = true;
     record = *intent;
     return leave(0);
@@ -327,11 +333,11 @@ int intent_file_read(const char *directory, const struct intent *intent, struct 
 
 int intent_file_remove(const char *directory, const struct intent *intent)
 {
-    (void)directory, (void)intent;
+    (void)directory;
     int r = enter();
     if (r < 0)
         return r;
-    recorded = false;
+    recorded = recorded && !intent_same_snapshot(&record, intent);
     return leave(0);
 }
 
@@ -534,6 +540,46 @@ static void test_live_merge_on_a_full_disk(void **state)
     disk_is_full = false;
 }
 
+static void begin_alone(size_t scenario, struct intent *ret_intent)
+{
+    scenarios[scenario].prepare(&machine, ret_intent);
+    recorded = false;
+    n_faults = 2; /* none to come */
+}
+
+/* The snapshot has gone, and one of the same origin and store has come that something is to be done with, too. */
+static void test_another_snapshots_record_is_left(void **state)
+{
+    struct intent intent;
+    struct action_result result;
+    (void)state;
+    begin_alone(DROP, &intent);
+    destroy_device(&machine, &machine.devices[S]);
+    recorded = true;
+    record = intent;
+    strcpy(record.uuid, "newer");
+    record.disk_sequence++;
+    assert_int_equal(run_child(&intent, &result), CHILD_ENDED);
+    assert_true(result.ended);
+    assert_true(recorded);
+    assert_string_equal(record.uuid, "newer");
+}
+
+/* It was seen, and is another one when the intent is recorded. */
+static void test_a_store_that_was_replaced_is_not_zeroed(void **state)
+{
+    struct intent intent;
+    struct action_result result;
+    (void)state;
+    begin_alone(DROP, &intent);
+    looks_to_replacement = 1;
+    assert_int_equal(run_child(&intent, &result), CHILD_ENDED);
+    assert_true(result.ended);
+    assert_int_equal(store_sequence, SEQUENCE + 1);
+    assert_false(machine.stores[C].zeroed);
+    store_sequence = SEQUENCE;
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -553,6 +599,8 @@ int main(void)
         cmocka_unit_test(test_every_pair_of_faults),
         cmocka_unit_test(test_every_pair_while_extending),
         cmocka_unit_test(test_live_merge_on_a_full_disk),
+        cmocka_unit_test(test_another_snapshots_record_is_left),
+        cmocka_unit_test(test_a_store_that_was_replaced_is_not_zeroed),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -557,6 +557,18 @@ static void test_same_snapshot(void **state)
     assert_false(intent_same_snapshot(&a, &b));
 }
 
+static void test_what_yields(void **state)
+{
+    (void)state;
+    struct intent intent = an_intent(), recorded = an_intent();
+    assert_false(intent_must_yield(&intent, &recorded)); /* its own */
+    recorded.disk_sequence = intent.disk_sequence + 1;
+    assert_true(intent_must_yield(&intent, &recorded));
+    assert_false(intent_must_yield(&recorded, &intent));
+    intent.disk_sequence = 0; /* not known: an old kernel */
+    assert_false(intent_must_yield(&intent, &recorded));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -580,6 +592,7 @@ int main(void)
         cmocka_unit_test(test_order_is_free),
         cmocka_unit_test(test_no_room),
         cmocka_unit_test(test_same_snapshot),
+        cmocka_unit_test(test_what_yields),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -80,11 +80,47 @@ static void test_stored_again_it_takes_the_place_of_itself(void **state)
     assert_int_equal(intent_file_remove(directory, &intent), 0); /* none there is no error */
 }
 
+/* The snapshot was taken away and another one made over the same origin and store. */
+static void test_of_a_newer_snapshot_in_its_place_nothing_is_touched(void **state)
+{
+    (void)state;
+    struct intent gone = an_intent("11111111-1111-1111-1111-111111111111"), newer = gone, read;
+    gone.disk_sequence = 7;
+    newer.disk_sequence = 8;
+    strcpy(newer.uuid, "newer");
+    assert_int_equal(intent_file_store(directory, &gone), 0);
+    assert_int_equal(intent_file_store(directory, &newer), 0);
+    assert_int_equal(intent_file_remove(directory, &gone), 0); /* none there is no error */
+    assert_int_equal(intent_file_store(directory, &gone), -ESTALE);
+    assert_int_equal(count(), 1);
+    assert_int_equal(intent_file_read(directory, &gone, &read), 0);
+    assert_string_equal(read.uuid, "newer");
+    assert_int_equal(intent_file_remove(directory, &newer), 0);
+    assert_int_equal(count(), 0);
+}
+
+/* Whose it is cannot be told: it is counted as broken, and left. */
+static void test_what_is_no_whole_record_is_left(void **state)
+{
+    (void)state;
+    char path[sizeof(directory) + 128];
+    struct intent intent = an_intent("11111111-1111-1111-1111-111111111111");
+    snprintf(path, sizeof(path), "%s/254:1-254:2@%s.intent", directory, intent.boot_id);
+    FILE *file = fopen(path, "w");
+    assert_true(file && fputs("action=1\n", file) >= 0 && fclose(file) == 0);
+    assert_int_equal(intent_file_remove(directory, &intent), 0);
+    assert_int_equal(unlink(path), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_the_same_numbers_in_another_boot_are_another_intent,
                                         make_directory, remove_directory),
+        cmocka_unit_test_setup_teardown(test_of_a_newer_snapshot_in_its_place_nothing_is_touched,
+                                        make_directory, remove_directory),
+        cmocka_unit_test_setup_teardown(test_what_is_no_whole_record_is_left, make_directory,
+                                        remove_directory),
         cmocka_unit_test_setup_teardown(test_stored_again_it_takes_the_place_of_itself, make_directory,
                                         remove_directory),
     };
