@@ -59,6 +59,13 @@ static void consider_waking(struct manager *manager)
     waking_consider(&manager->waking, &view);
 }
 
+/* Writers are not held for longer because nobody is looked at meanwhile. */
+static uint64_t brakes_due_usec(const struct manager *manager)
+{
+    uint64_t next_usec = brakes_next_usec(&manager->brakes);
+    return next_usec == UINT64_MAX ? UINT64_MAX : next_usec + boottime_slept_usec();
+}
+
 /* After every look: what people and the service manager hear, and when to look again. */
 static void settle(struct manager *manager)
 {
@@ -69,8 +76,9 @@ static void settle(struct manager *manager)
     health_tell(manager);
     metrics_feed_consider(manager);
     uint64_t look = looks_next_usec(manager), word = health_next_usec(manager);
-    uint64_t metrics = metrics_feed_next_usec(manager);
+    uint64_t metrics = metrics_feed_next_usec(manager), brakes = brakes_due_usec(manager);
     word = metrics < word ? metrics : word;
+    word = brakes < word ? brakes : word;
     manager->due_usec = look;
     manager->due_slept_usec = boottime_slept_usec();
     sd_event_source_set_time(manager->timer, look < word ? look : word);

@@ -100,9 +100,14 @@ static void start(struct limit *limit, uint64_t now_usec)
         brakes_tell_failure(limit, r, now_usec);
 }
 
+static bool is_other_than_wanted(const struct limit *limit)
+{
+    return limit->left || limit->uncertain || brake_rate_differs(limit->set, limit->wanted);
+}
+
 void limit_drive(struct limit *limit, uint64_t now_usec)
 {
-    bool is_other = limit->left || limit->uncertain || brake_rate_differs(limit->set, limit->wanted);
+    bool is_other = is_other_than_wanted(limit);
     bool is_failed = is_other && now_usec < limit->next_usec;
     bool is_refresh = !limit_is_free(limit->wanted) && now_usec >= limit->next_usec + LIMIT_REFRESH_USEC;
     if (!limit->busy && !is_failed && (is_other || is_refresh))
@@ -175,4 +180,15 @@ void limit_put_back(struct limit *limit)
     }
     limit->set = BRAKE_FREE;
     brakes_tell(limit, limits_now_usec(limit->brakes));
+}
+
+uint64_t brakes_next_usec(const struct brakes *brakes)
+{
+    uint64_t next_usec = UINT64_MAX;
+    for (size_t i = 0; i < brakes->n_limits; i++) {
+        const struct limit *limit = brakes->limits[i];
+        if (!limit->busy && is_other_than_wanted(limit) && limit->next_usec < next_usec)
+            next_usec = limit->next_usec;
+    }
+    return next_usec;
 }

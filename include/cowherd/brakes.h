@@ -45,5 +45,8 @@ void brakes_consider(struct brakes *brakes, const struct brakes_view *view);
 /* Whether a member is to be looked at as often as may be: its action is in flight. */
 bool brakes_watch(const struct brakes *brakes, const struct member *member);
 
+/* When a limit that could not be set, or put back, is to be tried again; UINT64_MAX: none is. */
+uint64_t brakes_next_usec(const struct brakes *brakes);
+
 /* Puts everything back, waiting for it, and frees. */
 void brakes_done(struct brakes *brakes);

@@ -1,5 +1,7 @@
 #include "children.h"
+#include "cowherd/brake_limit.h"
 #include "cowherd/dm_action.h"
+#include "devices.h"
 #include "loop.h"
 #include "oracle.h"
 #include "world.h"
@@ -30,6 +32,7 @@ struct sim_child {
     const void *argument;
     bool acts, is_begun;
     struct intent intent;
+    dev_t brakes; /* sets the limits of that device's writers; 0: does something else */
     uint64_t start_usec, wake_usec;
     bool ended, killed, has_result;
     dev_t held; /* a device that it has open */
@@ -55,7 +58,7 @@ const struct intent *children_intent(void)
 
 static void close_held(struct sim_child *child)
 {
-    struct model_device *device = child->held ? world_device(child->held, NULL) : NULL;
+    struct model_device *device = child->held ? devices_find(child->held, NULL) : NULL;
     if (device && device->disk_sequence == child->held_sequence && device->open_count > 0)
         device->open_count--;
     child->held = 0;
@@ -85,6 +88,8 @@ static void run(struct sim_child *child)
     running = NULL;
     if (child->ended && child->acts)
         oracle_child_ended(&child->intent, child->has_result ? child->result : NULL);
+    if (child->ended && child->brakes)
+        oracle_brake_ended(child->brakes, child->has_result ? child->result : NULL);
 }
 
 static void leave(void)
@@ -131,6 +136,7 @@ int child_start(child_function function, const void *argument, struct child *ret
         child->intent = ((const struct dm_action *)argument)->intent;
         oracle_child_starts(&child->intent);
     }
+    child->brakes = function == brake_limit_run ? ((const struct brake_limit *)argument)->device : 0;
     getcontext(&child->context);
     child->context.uc_stack.ss_sp = child->stack;
     child->context.uc_stack.ss_size = STACK_BYTES;
@@ -177,7 +183,7 @@ int children_call(void)
         world.crash = world.is_up;
     }
     if (running->acts && is_due(&world.calls_to_replace))
-        world_replace(world_group_of(running->intent.device));
+        devices_replace(devices_group_of(running->intent.device));
     if (hangs || fails)
         world_disturb_all();
     for (size_t i = 0; hangs && i < GROUPS_MAX; i++)
@@ -211,7 +217,7 @@ bool children_has_ended(pid_t pid)
 
 int children_open(dev_t number)
 {
-    struct model_device *device = world_device(number, NULL);
+    struct model_device *device = devices_find(number, NULL);
     if (!device)
         return -ENXIO;
     if (device->open_count > 0)
@@ -232,7 +238,7 @@ unsigned children_hold(dev_t device)
 
 static bool acts_for(const struct sim_child *child, unsigned group)
 {
-    const struct group *its = child->pid && child->acts ? world_group_of(child->intent.device) : NULL;
+    const struct group *its = child->pid && child->acts ? devices_group_of(child->intent.device) : NULL;
     return its && its->index == group;
 }
 
@@ -253,12 +259,22 @@ bool children_act_for(unsigned group)
     return false;
 }
 
-uint64_t children_acts_usec(const char *uuid)
+const struct intent *children_intent_for(const char *uuid, uint64_t *ret_start_usec)
 {
     for (size_t i = 0; i < CHILDREN_MAX; i++)
-        if (children[i].pid && children[i].acts && strcmp(children[i].intent.uuid, uuid) == 0)
-            return world.clock_usec - children[i].start_usec;
-    return 0;
+        if (children[i].pid && children[i].acts && strcmp(children[i].intent.uuid, uuid) == 0) {
+            *ret_start_usec = children[i].start_usec;
+            return &children[i].intent;
+        }
+    return NULL;
+}
+
+bool children_brake(dev_t device)
+{
+    for (size_t i = 0; i < CHILDREN_MAX; i++)
+        if (children[i].pid && device && children[i].brakes == device)
+            return true;
+    return false;
 }
 
 void children_abandon(void)

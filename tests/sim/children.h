@@ -36,9 +36,14 @@ unsigned children_hold(dev_t device);
 /* Whether one acts for a snapshot of that group and does not extend it. */
 bool children_change(unsigned group);
 
-/* Whether one acts for a snapshot of that group; since when one acts for that snapshot (0: none does). */
+/* Whether one acts for a snapshot of that group. */
 bool children_act_for(unsigned group);
-uint64_t children_acts_usec(const char *uuid);
+
+/* What one that acts for that snapshot is to do, and since when it does; NULL: none acts for it. */
+const struct intent *children_intent_for(const char *uuid, uint64_t *ret_start_usec);
+
+/* Whether one sets the limits of that device's writers. */
+bool children_brake(dev_t device);
 
 /* The daemon is gone, and they with it. */
 void children_abandon(void);

@@ -93,6 +93,7 @@ struct history {
     uint64_t late_usec; /* a wake-up is late by up to so much */
     uint64_t call_usec; /* a call of a child takes up to so much */
     bool is_tight;      /* stores that fill in seconds, at a rate just below the assumed one */
+    bool releases_fail; /* every second one: writers who are held cannot be let go at once */
     unsigned n_cpus;    /* that count writes; 0: there are no counters */
     struct group_setup groups[GROUPS_MAX];
     size_t n_groups;

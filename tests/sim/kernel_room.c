@@ -1,6 +1,7 @@
 /* kernel.h over the model kernels: what the daemon and its children see, and what they change. */
 #include "children.h"
 #include "cowherd/kernel.h"
+#include "devices.h"
 #include "loop.h"
 #include "oracle.h"
 #include "world.h"
@@ -86,7 +87,7 @@ int kernel_sample(const struct dm_device *known, struct dm_device *ret_device)
     struct group *group;
     pass(SAMPLE_USEC);
     loop_figures.looks++;
-    struct model_device *device = world_device(known->number, &group);
+    struct model_device *device = devices_find(known->number, &group);
     bool blind = is_blind();
     if (!device || blind || device->error) {
         oracle_asked(known->number);
@@ -127,7 +128,7 @@ static int change(dev_t number, change_function operation, const void *argument)
     int r = children_call();
     if (r < 0)
         return r;
-    struct model_device *device = world_device(number, &group);
+    struct model_device *device = devices_find(number, &group);
     return device ? operation(group, device, argument) : -ENXIO;
 }
 
@@ -214,7 +215,7 @@ int kernel_remove(dev_t device, bool deferred, uint32_t cookie)
 
 int kernel_open_count(dev_t device, unsigned *ret_count)
 {
-    const struct model_device *found = world_device(device, NULL);
+    const struct model_device *found = devices_find(device, NULL);
     if (!found)
         return -ENXIO;
     *ret_count = found->open_count;
@@ -230,7 +231,7 @@ int kernel_device_open(dev_t device, int flags)
 int kernel_disk_sequence(dev_t device, uint64_t *ret_sequence)
 {
     struct group *group;
-    const struct model_device *found = world_device(device, &group);
+    const struct model_device *found = devices_find(device, &group);
     if (!group)
         return -ENXIO;
     *ret_sequence = found ? found->disk_sequence : group->store_sequence;
@@ -251,10 +252,10 @@ void kernel_node_of_name(const char *name, char path[static KERNEL_NODE_MAX])
 
 int kernel_device_sectors(dev_t device, uint64_t *ret_sectors)
 {
-    const struct group *group = world_group_of(device);
+    const struct group *group = devices_group_of(device);
     if (!group)
         return -ENXIO;
-    *ret_sectors = group->machine.stores[device == world_store(group, CT) ? CT : C].total_sectors;
+    *ret_sectors = group->machine.stores[device == devices_store(group, CT) ? CT : C].total_sectors;
     return 0;
 }
 

@@ -1,5 +1,6 @@
 #include "../../daemon/manager_state.h"
 #include "children.h"
+#include "devices.h"
 #include "loop.h"
 #include "oracle_state.h"
 #include "storage.h"
@@ -190,6 +191,7 @@ static void look_at(struct shadow *shadow, const struct target *target, uint64_t
         shadow->level = reference_level(shadow->group->setup->chunk_sectors, target->status.used_sectors,
                                         target->status.total_sectors);
         shadow->has_level = shadow->is_fresh = true;
+        shadow->level_usec = now_usec;
         shadow->is_lost_told = false;
         measure_rate(shadow, world_awake_usec(now_usec)); /* asleep nothing is written */
         if (target->kind == TARGET_SNAPSHOT)
@@ -221,7 +223,7 @@ static struct shadow *add_shadow(const struct dm_device *device, size_t index)
         *shadow = (struct shadow){.exists = true,
                                   .device = device->number,
                                   .disk_sequence = device->disk_sequence,
-                                  .group = world_group_of(device->number),
+                                  .group = devices_group_of(device->number),
                                   .index = index};
         snprintf(shadow->uuid, sizeof(shadow->uuid), "%.15s", device->uuid);
         snprintf(shadow->name, sizeof(shadow->name), "%.7s", device->name);
@@ -461,7 +463,7 @@ static void judge_alerts(struct shadow *shadow)
             continue;
         shadow->chosen |= bit; /* the last written of them */
         shadow->is_acting = true;
-        if (!children_acts_usec(shadow->uuid)) /* else that comes after it */
+        if (!children_intent_for(shadow->uuid, &(uint64_t){0})) /* else that comes after it */
             shadow->decided_usec = oracle.turn_usec;
         shadow->active_usec = world.clock_usec;
         action_begins_anew(shadow->uuid, ladder->rungs[i].text);
@@ -517,5 +519,5 @@ void oracle_before_sleep(uint64_t timer_usec)
     judge_unseen();
     judge_idle();
     pace_before_sleep(timer_usec);
-    action_before_sleep();
+    brake_before_sleep();
 }

@@ -8,7 +8,7 @@
  *   actions     nothing destructive below its rung, twice, on another device, without a rung, unrecorded, or on what
  *               somebody has open; retries with back-off
  *   promises    what the guarantee said would be in time is not lost (oracle_promise.c)
- *   brake       writers are held when they must be, and let go
+ *   brake       writers are held when they must be, slowly enough, and let go (oracle_brake.c)
  */
 #pragma once
 
@@ -40,6 +40,7 @@ void oracle_changes(struct group *group, struct model_device *device, enum chang
 void oracle_child_looks(void);
 void oracle_child_starts(const struct intent *intent);
 void oracle_child_ended(const struct intent *intent, const void *result);
+void oracle_brake_ended(dev_t device, const void *result);
 void oracle_forgive(struct group *group);
 void oracle_writes(struct group *group);
 void oracle_causes_look(void); /* something that a complete look must follow */

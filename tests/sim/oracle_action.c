@@ -2,15 +2,12 @@
 #include "../../daemon/manager_state.h"
 #include "children.h"
 #include "cowherd/pursuit.h"
+#include "devices.h"
 #include "oracle_state.h"
 #include "storage.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-#define CALM_USEC        UINT64_C(60000000) /* after it nobody is held any more */
-#define BRAKE_START_USEC UINT64_C(1000000)  /* the brake's own child has had time by then */
-#define BRAKE_END_USEC   UINT64_C(29000000) /* nobody is held for longer than an action's deadline */
 
 /* ---- what is said */
 
@@ -28,7 +25,7 @@ static void take_start(struct shadow *shadow, const struct event *event)
 {
     const struct ladder_setup *ladder = oracle_ladder(shadow);
     struct intent like = {.origin = shadow->group->machine.devices[shadow->index].active.targets[0].origin,
-                          .store = world_store(shadow->group, shadow->index == S ? C : CT)};
+                          .store = devices_store(shadow->group, shadow->index == S ? C : CT)};
     snprintf(like.uuid, sizeof(like.uuid), "%s", shadow->uuid);
     const struct intent *record = storage_record(&like);
     bool is_justified = (record && strcmp(record->rung, event->rung) == 0) ||
@@ -161,7 +158,7 @@ static uint64_t pause_usec(const struct intent *intent, unsigned failures)
 static bool is_still_a_snapshot(const struct intent *intent)
 {
     struct group *group;
-    const struct model_device *device = world_device(intent->device, &group);
+    const struct model_device *device = devices_find(intent->device, &group);
     return device && !group->setup->has_sibling && device->active.n_targets == 1 &&
            device->active.targets[0].kind == TARGET_SNAPSHOT;
 }
@@ -191,7 +188,7 @@ void oracle_child_starts(const struct intent *intent)
     struct shadow *shadow = oracle_find(intent->uuid);
     if (oracle_config()->dry_run)
         oracle_fails("%s: a child acts in a dry run", intent->uuid);
-    if (intent->action == ACTION_MERGE && children_change(world_group_of(intent->device)->index))
+    if (intent->action == ACTION_MERGE && children_change(devices_group_of(intent->device)->index))
         oracle_fails("%s: a merge is begun beside another action on its origin", intent->uuid);
     judge_attempt(intent);
     if (shadow) {
@@ -227,7 +224,7 @@ void oracle_child_looks(void)
     oracle.sequence_at_child_look = world.n_sequences;
 }
 
-static bool has_rung(const struct group *group, const struct intent *intent)
+bool action_has_rung(const struct group *group, const struct intent *intent)
 {
     const struct ladder_setup *ladder = &oracle_config()->ladders[group->index];
     for (size_t i = 0; i < ladder->n_rungs; i++)
@@ -312,7 +309,7 @@ void oracle_changes(struct group *group, struct model_device *device, enum chang
     note_stop(intent);
     judge_height(group, intent, device);
     judge_readers(group, intent, device, change);
-    if (!has_rung(group, intent) && !oracle.was_reloaded && strncmp(intent->rung, "on ", 3) != 0)
+    if (!action_has_rung(group, intent) && !oracle.was_reloaded && strncmp(intent->rung, "on ", 3) != 0)
         oracle_fails("%s: \"%s\" is done, and no such rung is there", intent->uuid, intent->rung);
 }
 
@@ -339,49 +336,4 @@ void oracle_grows(struct group *group, uint64_t to_sectors)
 void oracle_merged_by_somebody(struct group *group)
 {
     oracle.is_foreign_merge[group->index] = true;
-}
-
-/* ---- the brake */
-
-static uint64_t last_active_usec(const struct group *group)
-{
-    uint64_t last = oracle.started_usec;
-    for (size_t i = 0; i < SHADOWS_MAX; i++)
-        if (oracle.shadows[i].group == group && oracle.shadows[i].active_usec > last)
-            last = oracle.shadows[i].active_usec;
-    return last;
-}
-
-static void judge_hold(struct group *group)
-{
-    bool is_held = world_written(group)->exists && group->cap.bytes_per_second != UINT64_MAX;
-    uint64_t last = last_active_usec(group);
-    if (group->disturbed_usec > last)
-        last = group->disturbed_usec;
-    if (is_held && world.clock_usec > last + CALM_USEC && !children_act_for(group->index))
-        oracle_fails("the writers of group %u are held for nothing", group->index);
-}
-
-/* An action that has taken a second may take another: the store must not fill within half of that unheld. */
-static void judge_unheld(const struct shadow *shadow)
-{
-    const struct group *group = shadow->group;
-    uint64_t acts = children_acts_usec(shadow->uuid), assumed = oracle.history->assumed_bytes_per_second;
-    uint64_t peak = shadow->peak_bytes_per_second;
-    uint64_t grace = BRAKE_START_USEC + 2 * oracle.history->shortest_usec + 8 * oracle.history->call_usec;
-    bool must = oracle_config()->brake && acts > grace && acts < BRAKE_END_USEC &&
-                shadow->kind == TARGET_SNAPSHOT && shadow->state == SNAPSHOT_VALID &&
-                world.clock_usec > group->disturbed_usec + CALM_USEC && world_fill_rate(group) > 0;
-    uint64_t left = reference_fill_usec(shadow->level.bytes_left, peak > assumed ? peak : assumed);
-    if (must && left < acts / 2 && group->cap.bytes_per_second == UINT64_MAX)
-        oracle_fails("%s: its action takes long, and the writers are not held", shadow->uuid);
-}
-
-void action_before_sleep(void)
-{
-    for (size_t i = 0; i < oracle.history->n_groups; i++)
-        judge_hold(&world.groups[i]);
-    for (size_t i = 0; i < SHADOWS_MAX; i++)
-        if (oracle.shadows[i].exists && oracle.shadows[i].is_acting)
-            judge_unheld(&oracle.shadows[i]);
 }

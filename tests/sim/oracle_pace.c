@@ -7,7 +7,10 @@
 #include "children.h"
 #include "counters.h"
 #include "cowherd/action_times.h"
+#include "devices.h"
 #include "oracle_state.h"
+#include "storage.h"
+#include "writers.h"
 #include <inttypes.h>
 #include <string.h>
 
@@ -46,7 +49,7 @@ static uint64_t late_usec(void)
     return oracle.manager ? lateness_usec(&oracle.manager->lateness, world.clock_usec) : 0;
 }
 
-static uint64_t took_usec(const struct shadow *shadow, enum action_kind action)
+uint64_t pace_took_usec(const struct shadow *shadow, enum action_kind action)
 {
     struct action_subject subject = {.name = shadow->name, .uuid = shadow->uuid};
     return oracle.manager ? action_times_usec(&oracle.manager->errands.memory.times, action, subject) : 0;
@@ -123,7 +126,7 @@ static uint64_t latest_usec(const struct shadow *shadow)
     if (!pace->fills)
         return oracle.history->longest_usec;
     if (usec != UINT64_MAX && action_kind_changes(pace->action))
-        usec = less(usec, took_usec(shadow, pace->action));
+        usec = less(usec, pace_took_usec(shadow, pace->action));
     usec = min(usec, pace->half_usec);
     if (usec != UINT64_MAX)
         usec = less(usec, late_usec());
@@ -161,7 +164,7 @@ static void judge_late(const struct shadow *shadow, uint64_t timer_usec)
     uint64_t latest = latest_usec(shadow);
     if (timer_usec <= shadow->asked_usec + latest + 1)
         return;
-    dev_t store = world_store(shadow->group, shadow->index == S ? C : CT);
+    dev_t store = devices_store(shadow->group, shadow->index == S ? C : CT);
     bool counted = is_counted(shadow, counters_unseen(store));
     if (!counted)
         oracle_fails("%s must be looked at within %" PRIu64 " us, and is not for %" PRIu64 " us",
@@ -180,7 +183,7 @@ static void note_measured(struct shadow *shadow)
     uint64_t late = late_usec();
     pace->late_usec = late > pace->late_usec ? late : pace->late_usec;
     for (enum action_kind action = ACTION_EXTEND; action <= ACTION_DROP; action++) {
-        uint64_t took = took_usec(shadow, action);
+        uint64_t took = pace_took_usec(shadow, action);
         pace->took_usec = took > pace->took_usec ? took : pace->took_usec;
     }
 }
@@ -217,7 +220,7 @@ void pace_judge_look(struct shadow *shadow, uint64_t now_usec)
 {
     uint64_t since = now_usec - shadow->asked_usec;
     uint64_t soonest = shadow->is_acting ? oracle.history->shortest_usec : soonest_usec(shadow);
-    bool was_active = counters_were_active(world_store(shadow->group, shadow->index == S ? C : CT));
+    bool was_active = counters_were_active(devices_store(shadow->group, shadow->index == S ? C : CT));
     if (since * 10 < soonest * 9 && !was_active && !is_asked_for_guarantee(shadow))
         oracle_fails("%s is looked at after %" PRIu64 " us, and need not be before %" PRIu64 " us",
                      shadow->uuid, since, soonest);
@@ -294,6 +297,8 @@ void oracle_memory_is_lost(void)
 /* What was learned just before the daemon went may not be on disk. */
 void pace_forget_unwritten(void)
 {
+    if (storage_was_being_kept())
+        oracle_memory_is_lost();
     for (size_t i = 0; i < UUIDS_MAX; i++)
         for (enum action_kind action = ACTION_EXTEND; action <= ACTION_DROP; action++)
             if (oracle.books[i].learned_usec[action] + KEPT_AFTER_USEC > awake_usec())
@@ -306,7 +311,7 @@ void pace_judge_memory(const struct shadow *shadow)
     const struct book *book = oracle_book(shadow->uuid);
     for (enum action_kind action = ACTION_EXTEND; action <= ACTION_DROP; action++) {
         bool is_kept = book->took_usec[action] > 0 && oracle.memory_lost_usec < book->learned_usec[action];
-        if (is_kept && took_usec(shadow, action) < book->took_usec[action])
+        if (is_kept && pace_took_usec(shadow, action) < book->took_usec[action])
             oracle_fails("%s: that %s took %" PRIu64 " us is forgotten", shadow->uuid,
                          action_kind_name(action), book->took_usec[action]);
     }
@@ -321,7 +326,7 @@ static bool is_calm(void)
                 oracle.manager->errands.n_items == 0 && oracle.manager->recall.n_items == 0 &&
                 children_next_usec() == UINT64_MAX;
     for (size_t i = 0; i < oracle.history->n_groups; i++)
-        calm = calm && world_fill_rate(&world.groups[i]) == 0;
+        calm = calm && writers_fill_rate(&world.groups[i]) == 0;
     size_t n_strange = calm ? oracle.manager->herd.n_members : 0; /* that somebody merges */
     for (size_t i = 0; calm && i < SHADOWS_MAX; i++) {
         const struct shadow *shadow = &oracle.shadows[i];
@@ -329,7 +334,7 @@ static bool is_calm(void)
         if (shadow->exists)
             calm = shadow->pace.fills && world.clock_usec > shadow->moved_usec + CALM_USEC &&
                    shadow->level.chunks_left > 0 &&
-                   counters_unseen(world_store(shadow->group, shadow->index == S ? C : CT)) != UINT64_MAX;
+                   counters_unseen(devices_store(shadow->group, shadow->index == S ? C : CT)) != UINT64_MAX;
     }
     return calm && n_strange == 0;
 }

@@ -8,6 +8,7 @@
 #include "../../daemon/manager_state.h"
 #include "cowherd/guarantee.h"
 #include "oracle_state.h"
+#include "writers.h"
 #include <string.h>
 
 /* A look takes its time, and some a hundred times as long: a word that has less to spare than this is none. */
@@ -115,14 +116,14 @@ void promise_make(struct shadow *shadow)
     *promise = shadow->word;
     shadow->word.made_usec = 0;
     promise->holds = promise->holds && !is_disturbed(shadow) &&
-                     world_fill_rate(shadow->group) <= promise->bytes_per_second;
+                     writers_fill_rate(shadow->group) <= promise->bytes_per_second;
 }
 
 void oracle_writes(struct group *group)
 {
     for (size_t i = 0; i < SHADOWS_MAX; i++)
         if (oracle.shadows[i].group == group &&
-            world_fill_rate(group) / 100 * 101 > oracle.shadows[i].promise.bytes_per_second)
+            writers_fill_rate(group) / 100 * 101 > oracle.shadows[i].promise.bytes_per_second)
             promise_break(&oracle.shadows[i]);
 }
 

@@ -46,6 +46,7 @@ struct shadow {
     bool has_level;
     bool is_fresh; /* looked at in this turn */
     struct level level;
+    uint64_t level_usec; /* when it was seen */
     enum snapshot_state state;
     enum target_kind kind;
 
@@ -60,7 +61,9 @@ struct shadow {
     unsigned stretches;   /* children since the last action was done */
     uint64_t active_usec; /* when something was last heard of that */
     uint64_t decided_usec, child_usec,
-        stopped_usec;    /* awake: the rung, its first child, when its store filled no more */
+        stopped_usec; /* awake: the rung, its first child, when its store filled no more */
+    uint64_t flight_usec,
+        flight_sectors;  /* since when something is wanted, and its store's size then; 0: nothing */
     bool has_learned;    /* what that took */
     struct promise word; /* of this turn of the loop, the daemon's */
     struct promise promise;
@@ -92,7 +95,8 @@ struct oracle {
     size_t config;      /* in force */
     size_t read_config; /* that is being taken */
     bool is_foreign_merge[GROUPS_MAX];
-    bool was_reloaded; /* in this life */
+    uint64_t brake_failed_usec[GROUPS_MAX]; /* the last limit that could not be set */
+    bool was_reloaded;                      /* in this life */
     uint64_t started_usec;
     const struct manager *manager;       /* the daemon's own data; NULL: it has not looked yet */
     uint64_t late_usec, late_slept_usec; /* the wake-up of this turn */
@@ -124,13 +128,18 @@ void pace_forget_unwritten(void);
 void pace_after_dispatch(void);
 void pace_note_measured(void); /* behind whatever changes the pace */
 void pace_before_sleep(uint64_t timer_usec);
+uint64_t pace_took_usec(const struct shadow *shadow,
+                        enum action_kind action); /* as far as the daemon knows */
 
 /* oracle_promise.c */
 void promise_allow_late(uint64_t late_usec);
 void promise_make(struct shadow *shadow);
 void promise_break(struct shadow *shadow);
 
+/* oracle_brake.c */
+void brake_before_sleep(void);
+
 /* oracle_action.c */
 void action_event(struct shadow *shadow, const struct event *event);
-void action_before_sleep(void);
+bool action_has_rung(const struct group *group, const struct intent *intent);
 void action_begins_anew(const char *uuid, const char *rung);

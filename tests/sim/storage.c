@@ -9,6 +9,7 @@
 #include "cowherd/store_device.h"
 #include "cowherd/store_growth.h"
 #include "cowherd/text_file.h"
+#include "devices.h"
 #include "oracle.h"
 #include "world.h"
 #include <errno.h>
@@ -24,12 +25,12 @@
 static struct intent records[RECORDS_MAX];
 static size_t n_records;
 static char kept_text[ACTION_TIMES_TEXT_MAX + 1]; /* what actions took */
-static bool is_kept;
+static bool is_kept, is_being_kept;
 
 void storage_clear(void)
 {
     n_records = 0;
-    is_kept = false;
+    is_kept = is_being_kept = false;
 }
 
 static struct intent *find(const struct intent *like)
@@ -134,7 +135,9 @@ int operator_hold_file_read(const char *directory, const char *boot_id, struct o
 int text_file_replace(int directory, const char *name, const char *temporary, const char *text, size_t length)
 {
     (void)directory, (void)name, (void)temporary;
+    is_being_kept = true;
     int r = children_call();
+    is_being_kept = false;
     if (r == 0 && world.disk_full)
         r = -ENOSPC;
     if (r < 0) {
@@ -145,6 +148,13 @@ int text_file_replace(int directory, const char *name, const char *temporary, co
     kept_text[length] = '\0';
     is_kept = true;
     return 0;
+}
+
+bool storage_was_being_kept(void)
+{
+    bool was = is_being_kept;
+    is_being_kept = false;
+    return was;
 }
 
 int text_file_read(int directory, const char *name, char *text, size_t size)
@@ -161,7 +171,7 @@ int text_file_read(int directory, const char *name, char *text, size_t size)
 int store_device_zero(dev_t store, bool only_if_merged)
 {
     int r = children_call();
-    struct group *group = world_group_of(store);
+    struct group *group = devices_group_of(store);
     if (r < 0 || !group)
         return r < 0 ? r : -ENXIO;
     return model_zero(&group->machine, store, only_if_merged);
@@ -171,7 +181,7 @@ int store_device_is_merged(dev_t store, uint32_t chunk_sectors)
 {
     (void)chunk_sectors;
     int r = children_call();
-    struct group *group = world_group_of(store);
+    struct group *group = devices_group_of(store);
     if (r < 0 || !group)
         return r < 0 ? r : -ENXIO;
     return model_is_merged(&group->machine, store);
@@ -182,11 +192,11 @@ int store_device_read(dev_t store, const struct exception_store *geometry,
 {
     (void)geometry;
     int r = children_call();
-    struct group *group = world_group_of(store);
+    struct group *group = devices_group_of(store);
     if (r < 0 || !group)
         return r < 0 ? r : -ENXIO;
     *ret_contents = (struct store_contents){
-        .exceptions = group->machine.stores[store == world_store(group, CT) ? CT : C].exceptions};
+        .exceptions = group->machine.stores[store == devices_store(group, CT) ? CT : C].exceptions};
     return 0;
 }
 
@@ -209,7 +219,7 @@ static int begin_growth(const struct intent *intent, char reason[static GROWTH_R
 {
     reason[0] = '\0';
     int r = children_call();
-    *ret_group = world_group_of(intent->store);
+    *ret_group = devices_group_of(intent->store);
     if (r == 0 && world.no_space) {
         snprintf(reason, GROWTH_REASON_MAX, "no space");
         r = -ENOSPC;
@@ -223,7 +233,7 @@ int store_growth_load(const struct intent *intent, const char *state_directory, 
     struct group *group;
     (void)state_directory, (void)lock_fd;
     int r = begin_growth(intent, reason, &group);
-    struct model_device *store = r == 0 ? world_device(intent->store, NULL) : NULL;
+    struct model_device *store = r == 0 ? devices_find(intent->store, NULL) : NULL;
     if (!store)
         return r < 0 ? r : -ENXIO;
     struct target table = store->active.targets[0];
@@ -247,14 +257,17 @@ int store_growth_loop(const struct intent *intent, char reason[static GROWTH_REA
 static struct group *held_group(dev_t device)
 {
     struct group *group;
-    struct model_device *found = world_device(device, &group);
-    return found && found == world_written(group) ? group : NULL;
+    struct model_device *found = devices_find(device, &group);
+    return found && found == devices_written(group) ? group : NULL;
 }
 
 int brake_limit_set(const struct brake_limit *limit, struct brake_limit_result *ret_result)
 {
     int r = children_call();
     struct group *group = held_group(limit->device);
+    bool is_release = limit->rate.bytes_per_second == UINT64_MAX && !children_is_daemon();
+    if (r == 0 && is_release && world.history->releases_fail && ++world.n_releases % 2 == 1)
+        r = -EIO;
     if (ret_result)
         *ret_result = (struct brake_limit_result){.n_groups = 1, .error = r};
     if (r < 0 || !group)
@@ -281,7 +294,7 @@ int brake_limit_list(const char *directory, dev_t *devices, size_t max)
     (void)directory;
     for (size_t i = 0; i < world.history->n_groups && (size_t)n < max; i++)
         if (world.groups[i].cap.bytes_per_second != UINT64_MAX)
-            devices[n++] = world_written(&world.groups[i])->number;
+            devices[n++] = devices_written(&world.groups[i])->number;
     return n;
 }
 

@@ -10,3 +10,6 @@ bool storage_has(const char *uuid);
 
 /* What is recorded of this very snapshot; NULL: nothing. */
 const struct intent *storage_record(const struct intent *like);
+
+/* Whether the daemon has gone while a child of it was writing down what actions took. */
+bool storage_was_being_kept(void);

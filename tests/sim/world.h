@@ -38,7 +38,7 @@ struct world {
     bool dm_event; /* since it was last armed */
     size_t config; /* that is on disk */
     bool config_is_bad;
-    unsigned n_uuids;
+    unsigned n_uuids, n_releases;
     uint64_t n_sequences;
 
     bool is_up;
@@ -68,22 +68,6 @@ uint64_t world_next_usec(void);
 
 /* A time less what had been slept by then. */
 uint64_t world_awake_usec(uint64_t at_usec);
-
-/* What is on a device or a store number; NULL: nothing. */
-struct group *world_group_of(dev_t number);
-struct model_device *world_device(dev_t number, struct group **ret_group);
-
-dev_t world_origin(const struct group *group);
-dev_t world_store(const struct group *group, size_t store);
-
-/* Bytes a second that a group's stores fill with at present. */
-uint64_t world_fill_rate(const struct group *group);
-
-/* The device that the system writes to. */
-struct model_device *world_written(struct group *group);
-
-/* Everything of it goes, and is made anew under the same names and numbers. */
-void world_replace(struct group *group);
 
 /* Something that no promise covers has happened to it. */
 void world_disturb(struct group *group);

@@ -49,8 +49,8 @@ enum child_end { CHILD_ENDED, CHILD_HANGS, CHILD_KILLED }; /* killed: the daemon
 static struct machine machine;
 static bool recorded; /* the intent is on disk */
 static struct intent record;
-static bool disk_is_full;         /* nothing can be recorded */
-static int looks_to_replacement;  /* with that look the store becomes another disk of its number; 0: none */
+static bool disk_is_full;        /* nothing can be recorded */
+static int looks_to_replacement; /* with that look the store becomes another disk of its number; 0: none */
 static uint64_t store_sequence = SEQUENCE;
 static bool cookies[COOKIES_MAX]; /* those there are */
 static uint32_t n_cookies;

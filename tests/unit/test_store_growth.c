@@ -1,8 +1,8 @@
 /* store_growth: on a loop device, whose number may be another one's at any moment. */
-#include "cowherd/store_growth.h"
 #include "cowherd/backing_file.h"
 #include "cowherd/kernel.h"
 #include "cowherd/loop_device.h"
+#include "cowherd/store_growth.h"
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

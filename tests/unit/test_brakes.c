@@ -1,0 +1,94 @@
+/* brakes: a limit that cannot be put back is tried again after its pause, and the loop is told when. */
+#include "../../daemon/action/limits.h"
+#include "../../daemon/report/journal_private.h"
+#include "cowherd/brakes.h"
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/sysmacros.h>
+
+#include <cmocka.h>
+
+static unsigned n_started;
+
+/* An earlier daemon has left one limit, and no child can be started to put it back. */
+int brake_limit_list(const char *directory, dev_t *devices, size_t max)
+{
+    (void)directory;
+    assert_true(max > 0);
+    devices[0] = makedev(8, 16);
+    return 1;
+}
+
+int child_start(child_function function, const void *argument, struct child *ret_child)
+{
+    (void)function, (void)argument, (void)ret_child;
+    n_started++;
+    return -EAGAIN;
+}
+
+int child_take_result(struct child *child, void *ret_result, size_t size)
+{
+    (void)child, (void)ret_result, (void)size;
+    return -EPIPE;
+}
+
+void brake_limit_run(const void *limit, int result_fd)
+{
+    (void)limit, (void)result_fd;
+}
+
+int brake_limit_set(const struct brake_limit *limit, struct brake_limit_result *ret_result)
+{
+    (void)limit, (void)ret_result;
+    return 0;
+}
+
+/* What is said is of no matter here. */
+static int take_entry(const struct iovec *fields, int n_fields)
+{
+    (void)fields, (void)n_fields;
+    return 0;
+}
+
+static void consider(struct brakes *brakes, uint64_t now_usec)
+{
+    static const struct herd herd;
+    static const struct errands errands;
+    struct brakes_view view = {.herd = &herd, .errands = &errands, .now_usec = now_usec};
+    brakes_consider(brakes, &view);
+}
+
+static void test_what_cannot_be_put_back_is_tried_again(void **state)
+{
+    struct brakes brakes = {.runtime_directory = "/nowhere"};
+    struct journal_outlet outlet = {.send = take_entry, .line_fd = -1};
+    (void)state;
+    assert_true(journal_open_outlet("test", &outlet, &brakes.journal) >= 0);
+    assert_int_equal(brakes_next_usec(&brakes), UINT64_MAX);
+    assert_true(sd_event_new(&brakes.event) >= 0);
+    sd_event *event = brakes.event;
+    struct journal *journal = brakes.journal;
+    brakes_recall(&brakes);
+    assert_int_equal(n_started, 1);
+    uint64_t next_usec = brakes_next_usec(&brakes);
+    assert_true(next_usec != UINT64_MAX);
+    consider(&brakes, next_usec - 1);
+    assert_int_equal(n_started, 1);
+    consider(&brakes, next_usec);
+    assert_int_equal(n_started, 2);
+    assert_int_equal(brakes_next_usec(&brakes), next_usec + LIMIT_REFRESH_USEC);
+    brakes_done(&brakes);
+    sd_event_unref(event);
+    journal_close(journal, 10000000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_cannot_be_put_back_is_tried_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
