@@ -59,7 +59,7 @@ on_loop() {
 }
 on_partition() {
     truncate -s "$((STORE_MIB + 2))M" /run/store
-    STORE=$(losetup -f --show -P /run/store)p1
+    STORE=$(losetup -f --show /run/store)p1 # without -P: udev would have the partition away again, for no table has it
     addpart "${STORE%p1}" 1 $MIB $((STORE_MIB * MIB))
     wait_until 10 test -b "$STORE"
 }
