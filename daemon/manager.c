@@ -52,6 +52,7 @@ static void consider_waking(struct manager *manager)
 {
     struct waking_view view = {
         .herd = &manager->herd,
+        .seen = &manager->seen,
         .longest_usec = manager->configuration.longest_poll_usec,
         .heartbeat_usec = HEARTBEAT_USEC,
         .now_usec = boottime_now_usec(),

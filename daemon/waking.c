@@ -1,6 +1,7 @@
 #include "waking.h"
 #include "boottime.h"
 #include "cowherd/counting.h"
+#include "cowherd/growth.h"
 #include "cowherd/write_counter.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 
 struct waiter {
     struct write_counter *counter;
+    bool is_linear;      /* as what it was opened */
     uint64_t period;     /* it is armed with; 0: not armed */
     uint64_t timer_usec; /* from one look to the next */
     bool wanted;         /* at once, while it is armed */
@@ -188,11 +190,23 @@ static void rest(struct waking *waking, struct waiter *waiter)
     waiter->period = 0;
 }
 
+static bool has_linear_store(const struct member *member, const struct observation *seen)
+{
+    const struct dm_device *store = observation_find(seen, member->target.store);
+    return store && store->error == 0 && growth_is_linear(&store->active);
+}
+
+static int provide_counter(struct waking *waking, const struct member *member, struct waiter *waiter)
+{
+    return waiter->counter ? 0
+                           : write_counter_open(waking->counters, member->target.store, waiter->is_linear,
+                                                &waiter->counter);
+}
+
 /* Armed, it is looked at once more: what was written meanwhile was not counted. */
 static int arm(struct waking *waking, const struct member *member, struct waiter *waiter, uint64_t period)
 {
-    int r = waiter->counter ? 0
-                            : write_counter_open(waking->counters, member->target.store, &waiter->counter);
+    int r = provide_counter(waking, member, waiter);
     if (r == 0)
         r = write_counter_read(waiter->counter, &waiter->base_writes);
     if (r == 0)
@@ -227,6 +241,10 @@ static void consider_counter(struct waking *waking, const struct member *member,
                              const struct waking_view *view)
 {
     struct counting_plan plan = plan_for(waking, member, view);
+    bool is_linear = has_linear_store(member, view->seen);
+    if (is_linear != waiter->is_linear)
+        drop_counter(waiter);
+    waiter->is_linear = is_linear;
     waiter->timer_usec = plan.timer_usec;
     int r = plan.period == waiter->period ? 0 : arm(waking, member, waiter, plan.period);
     if (r < 0)

@@ -29,6 +29,7 @@ struct waking {
 
 struct waking_view {
     const struct herd *herd;
+    const struct observation *seen;
     uint64_t longest_usec;   /* the longest poll */
     uint64_t heartbeat_usec; /* between two complete looks */
     uint64_t now_usec;

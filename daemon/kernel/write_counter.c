@@ -13,8 +13,9 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#define BIO_QUEUE "block/block_bio_queue"
-#define CPU_EVENT "cpuhp/cpuhp_exit"
+#define QUEUE_EVENT "block/block_bio_queue"
+#define REMAP_EVENT "block/block_bio_remap"
+#define CPU_EVENT   "cpuhp/cpuhp_exit"
 
 /* Numbers of devices in the kernel, and so in its filters: MKDEV() of kdev_t.h. */
 #define KERNEL_MINOR_BITS 20
@@ -41,9 +42,15 @@ struct write_counter {
     uint64_t *ids;
 };
 
+/* What the events of one counter are. */
+struct source {
+    uint64_t tracepoint;
+    char filter[64];
+};
+
 struct write_counters {
     int epoll_fd;
-    uint64_t bio_queue; /* the tracepoint's number */
+    uint64_t queue, remap; /* the tracepoints' numbers */
     struct ring *rings;
     size_t n_rings;
     struct write_counter **items;
@@ -176,7 +183,9 @@ int write_counters_open(struct write_counters **ret_counters)
     if (!counters)
         return -ENOMEM;
     counters->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    int r = counters->epoll_fd < 0 ? -errno : read_tracepoint(BIO_QUEUE, &counters->bio_queue);
+    int r = counters->epoll_fd < 0 ? -errno : read_tracepoint(QUEUE_EVENT, &counters->queue);
+    if (r == 0)
+        r = read_tracepoint(REMAP_EVENT, &counters->remap);
     if (r == 0)
         r = add_rings(counters);
     if (r < 0) {
@@ -269,28 +278,34 @@ int write_counters_take(struct write_counters *counters)
 
 /* ---- one counter */
 
-static int set_filter(int fd, dev_t disk)
+/* Remapped, a write has the device's number as its old one. */
+static int choose_source(const struct write_counters *counters, dev_t device, bool is_linear,
+                         struct source *ret_source)
 {
-    char filter[64];
-    uint32_t number = major(disk) << KERNEL_MINOR_BITS | minor(disk);
+    dev_t disk;
+    int r = block_stack_disk(device, &disk);
+    if (r < 0)
+        return r;
+    bool is_remapped = is_linear || disk != device;
+    uint32_t number = major(device) << KERNEL_MINOR_BITS | minor(device);
+    struct source source = {.tracepoint = is_remapped ? counters->remap : counters->queue};
     /* All that is no read: writes of zeroes, by which the kernel may empty a chunk, have no W on most kernels. */
-    snprintf(filter, sizeof(filter), "dev == %" PRIu32 " && !(rwbs ~ \"R*\")", number);
-    return ioctl(fd, PERF_EVENT_IOC_SET_FILTER, filter) < 0 ? -errno : 0;
+    snprintf(source.filter, sizeof(source.filter), "%s == %" PRIu32 " && !(rwbs ~ \"R*\")",
+             is_remapped ? "old_dev" : "dev", number);
+    *ret_source = source;
+    return 0;
 }
 
 /* Appends the event of the next ring. */
-static int add_event(struct write_counter *counter, size_t number, dev_t disk)
+static int add_event(struct write_counter *counter, size_t number, const struct source *source)
 {
-    const struct write_counters *counters = counter->counters;
-    const struct ring *ring = &counters->rings[number];
-    int fd = open_event(counters->bio_queue, PERIOD_MAX, ring->cpu, true);
+    const struct ring *ring = &counter->counters->rings[number];
+    int fd = open_event(source->tracepoint, PERIOD_MAX, ring->cpu, true);
     if (fd < 0)
         return fd;
     counter->fds[number] = fd;
-    int r = set_filter(fd, disk);
-    if (r < 0)
-        return r;
-    if (ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, ring->fd) < 0 ||
+    if (ioctl(fd, PERF_EVENT_IOC_SET_FILTER, source->filter) < 0 ||
+        ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, ring->fd) < 0 ||
         ioctl(fd, PERF_EVENT_IOC_ID, &counter->ids[number]) < 0)
         return -errno;
     return 0;
@@ -323,10 +338,11 @@ static struct write_counter *new_counter(struct write_counters *counters)
     return counter;
 }
 
-int write_counter_open(struct write_counters *counters, dev_t device, struct write_counter **ret_counter)
+int write_counter_open(struct write_counters *counters, dev_t device, bool is_linear,
+                       struct write_counter **ret_counter)
 {
-    dev_t disk;
-    int r = block_stack_disk(device, &disk);
+    struct source source;
+    int r = choose_source(counters, device, is_linear, &source);
     if (r < 0)
         return r;
     if (!has_descriptors(counters))
@@ -336,7 +352,7 @@ int write_counter_open(struct write_counters *counters, dev_t device, struct wri
         return -ENOMEM;
     r = counter->fds && counter->ids ? 0 : -ENOMEM;
     for (size_t i = 0; r == 0 && i < counters->n_rings; i++)
-        r = add_event(counter, i, disk);
+        r = add_event(counter, i, &source);
     if (r < 0) {
         write_counter_close(counter);
         return r;

@@ -1,4 +1,9 @@
-/* Counting writes to block devices: perf's counters on the tracepoint block:block_bio_queue.
+/* Counting writes to block devices: perf's counters on tracepoints.
+ *
+ * Where all writes to a device are passed on to another (a partition, a dm device of linear targets) they are counted as they
+ * are, at block:block_bio_remap, and elsewhere when they come, at block:block_bio_queue. The first costs writers less: of the
+ * four bios by which a chunk is copied into a linear store all are queued and one is remapped, and each that passes an armed
+ * tracepoint takes some 440 instructions more, whoever it is for (6.1; tests/bench/cost).
  *
  * A counter is one event for each CPU, with a filter on the device's number. An event that has counted its period of
  * writes puts a record into a ring that all events of its CPU share, and wakes whoever polls the one descriptor of all.
@@ -37,9 +42,10 @@ int write_counters_take(struct write_counters *counters);
 /* Closes all that are still open, too. */
 void write_counters_close(struct write_counters *counters);
 
-/* A counter of the writes to a device, not armed. Those to a partition are counted with all its disk's, for the kernel
- * traces them as the disk's: it fires early, not late. -EMFILE: the descriptors that are left are for others. */
-int write_counter_open(struct write_counters *counters, dev_t device, struct write_counter **ret_counter);
+/* A counter of the writes to a device, not armed. is_linear: it is a dm device that has linear targets only; as soon as it has
+ * others that counts too few. -EMFILE: the descriptors that are left are for others. */
+int write_counter_open(struct write_counters *counters, dev_t device, bool is_linear,
+                       struct write_counter **ret_counter);
 
 /* From now on it fires at every so many writes on one CPU. Whoever relies on it looks once after this call: writes are not
  * counted while it is being armed. */

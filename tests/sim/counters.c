@@ -1,6 +1,7 @@
 /* write_counter.h over the model's writers: each CPU counts for itself and fires at each `period` of its writes. */
 #include "counters.h"
 #include "cowherd/write_counter.h"
+#include "devices.h"
 #include "world.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 struct write_counter {
     bool is_open;
+    bool is_deaf; /* it waits for remapped writes, where none is remapped */
     dev_t store;
     uint64_t period; /* 0: not armed */
     uint64_t counted[COUNTERS_CPUS_MAX];
@@ -83,7 +85,7 @@ static uint64_t until_turn(const struct write_counter *counter, unsigned cpu, un
 void counters_write(dev_t store, uint64_t writes, unsigned cpus)
 {
     struct write_counter *counter = find(store);
-    if (!counter || !counter->period)
+    if (!counter || !counter->period || counter->is_deaf)
         return;
     counter->turn %= cpus;
     for (unsigned i = 0; i < cpus; i++) {
@@ -103,7 +105,7 @@ uint64_t counters_until_fired(dev_t store, unsigned cpus)
 {
     const struct write_counter *counter = find(store);
     uint64_t until = UINT64_MAX;
-    for (unsigned i = 0; counter && counter->period && i < cpus; i++) {
+    for (unsigned i = 0; counter && counter->period && !counter->is_deaf && i < cpus; i++) {
         uint64_t own = counter->period - counter->counted[i];
         uint64_t writes = until_turn(counter, i, cpus) + (own - 1) * cpus + 1;
         until = writes < until ? writes : until;
@@ -115,7 +117,7 @@ uint64_t counters_unseen(dev_t store)
 {
     const struct write_counter *counter = find(store);
     uint64_t unseen = 0;
-    if (!counter || !counter->period || is_stale)
+    if (!counter || !counter->period || counter->is_deaf || is_stale)
         return UINT64_MAX;
     for (unsigned i = 0; i < world.history->n_cpus; i++)
         unseen += counter->period - 1 - counter->counted[i];
@@ -168,13 +170,15 @@ void write_counters_close(struct write_counters *all)
     counters_abandon();
 }
 
-int write_counter_open(struct write_counters *all, dev_t device, struct write_counter **ret_counter)
+int write_counter_open(struct write_counters *all, dev_t device, bool is_linear,
+                       struct write_counter **ret_counter)
 {
     (void)all;
     for (size_t i = 0; i < STORES_MAX; i++) {
         if (counters[i].is_open)
             continue;
-        counters[i] = (struct write_counter){.is_open = true, .store = device};
+        counters[i] = (struct write_counter){
+            .is_open = true, .store = device, .is_deaf = is_linear && !devices_is_dm(device)};
         *ret_counter = &counters[i];
         return 0;
     }

@@ -4,9 +4,11 @@
 #include "writers.h"
 #include <stdio.h>
 
+#define DM_MAJOR 254
+
 static dev_t group_device(const struct group *group, size_t index)
 {
-    return makedev(254, group->index * 8 + (unsigned)index + 1);
+    return makedev(DM_MAJOR, group->index * 8 + (unsigned)index + 1);
 }
 
 dev_t devices_origin(const struct group *group)
@@ -21,11 +23,16 @@ dev_t devices_store(const struct group *group, size_t store)
     return group->setup->is_linear ? group_device(group, X) : makedev(7, group->index);
 }
 
+bool devices_is_dm(dev_t number)
+{
+    return major(number) == DM_MAJOR;
+}
+
 struct group *devices_group_of(dev_t number)
 {
     for (size_t i = 0; i < world.history->n_groups; i++) {
         struct group *group = &world.groups[i];
-        bool is_device = major(number) == 254 && minor(number) / 8 == group->index;
+        bool is_device = devices_is_dm(number) && minor(number) / 8 == group->index;
         if (is_device || number == devices_store(group, C) || number == devices_store(group, CT))
             return group;
     }

@@ -6,6 +6,8 @@
 dev_t devices_origin(const struct group *group);
 dev_t devices_store(const struct group *group, size_t store);
 
+bool devices_is_dm(dev_t number);
+
 /* What is on a device or a store number; NULL: nothing. */
 struct group *devices_group_of(dev_t number);
 struct model_device *devices_find(dev_t number, struct group **ret_group);

@@ -139,6 +139,22 @@ overwriting() {
     remove_snapshot over
 }
 
+# Close below a rung every other write would wake.
+beside_a_partition() {
+    local before
+    mark
+    on_partition
+    make_live_on part
+    found part
+    fill "$WRITTEN" 6
+    before=$(wakeups)
+    for _ in {1..3}; do dd if=/dev/zero of="${STORE%p1}" bs=4096 seek=$((33 * 256)) count=256 oflag=direct conv=notrunc status=none; done
+    before=$(($(wakeups) - before))
+    echo "= wake-ups of 768 writes to the disk beside a store that is a partition: $before"
+    check "they are none of its" test "$before" -le 5
+    remove_snapshot part
+}
+
 # ---- processors come and go
 
 # A counter on a processor that was away counts nothing any more.
@@ -195,6 +211,7 @@ stand_still
 systemctl restart cowherd.service
 every_store
 overwriting
+beside_a_partition
 processors
 polls "no tracefs" "InaccessiblePaths=-/sys/kernel/tracing -/sys/kernel/debug"
 polls "no perf" "SystemCallFilter=~perf_event_open"
