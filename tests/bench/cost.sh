@@ -133,9 +133,11 @@ cheapest() {
 # cpu_nsec PID: of all its threads.
 cpu_nsec() { awk '{ nsec += $1 } END { printf "%.0f", nsec }' "/proc/$1"/task/*/schedstat; }
 
-# ask COMMAND...: what it has cost: how long it took, the CPU time of it, of the daemon and of the bus; microseconds.
+# ask COMMAND...: what it has cost: how long it took, the CPU time of it, of the daemon and of the bus; microseconds. After a
+# pause: who asks again and again gets no more than the share of a CPU that the daemon gives to its bus.
 ask() {
     local TIMEFORMAT='%3R %3U %3S' daemon_before bus_before
+    sleep $PAUSE
     daemon_before=$(cpu_nsec "$DAEMON") bus_before=$(cpu_nsec "$BUS")
     { time "$@" >/run/answer; } 2>/run/took || fail "this failed: $*"
     awk -v daemon=$((($(cpu_nsec "$DAEMON") - daemon_before) / 1000)) -v bus=$((($(cpu_nsec "$BUS") - bus_before) / 1000)) \
