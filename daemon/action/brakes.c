@@ -140,6 +140,15 @@ static bool has_grown(const struct errand *errand, const struct member *member)
            member->sample.total_sectors > errand->sample.total_sectors;
 }
 
+/* What is to come in time: the errand's action, or what a later rung wants as soon as its child has ended; NULL: neither. */
+static const struct intent *awaited(const struct errand *errand, const struct member *member)
+{
+    struct pursuit next = {.phase = PURSUIT_WANTED, .intent = errand->successor};
+    if (!has_grown(errand, member) && brake_awaits(&errand->pursuit, member))
+        return &errand->pursuit.intent;
+    return errand->has_successor && brake_awaits(&next, member) ? &errand->successor : NULL;
+}
+
 /* Not for longer than the deadline: after it only a new attempt is waited for, while its child acts. */
 static bool is_in_time(struct hold *hold, const struct errand *errand, uint64_t now_usec)
 {
@@ -180,10 +189,10 @@ static struct brake_subject subject_for(const struct hold *hold, const struct me
 static void consider_errand(struct brakes *brakes, const struct errand *errand,
                             const struct brakes_view *view)
 {
-    const struct intent *intent = &errand->pursuit.intent;
-    const struct member *member = find_member(view->herd, intent);
-    struct hold *hold = find_hold(brakes, intent);
-    if (!member || has_grown(errand, member) || !brake_awaits(&errand->pursuit, member))
+    const struct member *member = find_member(view->herd, &errand->pursuit.intent);
+    const struct intent *intent = member ? awaited(errand, member) : NULL;
+    struct hold *hold = find_hold(brakes, &errand->pursuit.intent);
+    if (!intent)
         return;
     if (!hold && !(hold = add_hold(brakes)))
         return;

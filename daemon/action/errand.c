@@ -95,6 +95,16 @@ static void give_way(struct errand *errand, const struct intent *successor, uint
     announce(errand, TELL_FAILED, now_usec);
 }
 
+/* What the snapshot was when it was decided, and from when on the action takes its time: of this intent, not of the one before. */
+static void begin_anew(struct errand *errand, const struct sample *sample)
+{
+    errand->has_sample = sample != NULL;
+    if (sample)
+        errand->sample = *sample;
+    errand->since_usec = awake_usec_of(errand->errands->event);
+    errand->stopped_usec = 0;
+}
+
 /* A later rung's action takes the place of one that has not begun; one that has begun is finished. */
 static void hand_to_successor(struct errand *errand, uint64_t now_usec)
 {
@@ -105,6 +115,7 @@ static void hand_to_successor(struct errand *errand, uint64_t now_usec)
     errand->has_successor = false;
     give_way(errand, &errand->successor, now_usec);
     errand->goes_on = false;
+    begin_anew(errand, errand->successor_has_sample ? &errand->successor_sample : NULL);
     pursuit_begin(&errand->pursuit, &errand->successor, recorded, now_usec);
     errand->pursuit.outdated = true; /* what is recorded is another's */
 }
@@ -309,11 +320,13 @@ static int add_errand(struct errands *errands, struct errand **ret_errand)
     return 0;
 }
 
-static void take_sample(struct errand *errand, const struct sample *sample)
+static void set_successor(struct errand *errand, const struct intent *intent, const struct sample *sample)
 {
-    errand->has_sample = sample != NULL;
+    errand->successor = *intent;
+    errand->has_successor = true;
+    errand->successor_has_sample = sample != NULL;
     if (sample)
-        errand->sample = *sample;
+        errand->successor_sample = *sample;
 }
 
 /* An lvextend that hangs does not hold up a drop: its child ends it. A further extension has to wait for it in any case. */
@@ -329,8 +342,7 @@ int errands_begin(struct errands *errands, const struct intent *intent, const st
 {
     struct errand *errand = errands_find(errands, intent);
     if (errand && !pursuit_may_be_overtaken(&errand->pursuit)) {
-        errand->successor = *intent;
-        errand->has_successor = true;
+        set_successor(errand, intent, sample);
         hurry(errand);
         return 0;
     }
@@ -340,9 +352,7 @@ int errands_begin(struct errands *errands, const struct intent *intent, const st
         recorded = recorded || errand->pursuit.recorded;
     } else if (add_errand(errands, &errand) < 0)
         return -ENOMEM;
-    take_sample(errand, sample);
-    errand->since_usec = awake_usec_of(errands->event);
-    errand->stopped_usec = 0;
+    begin_anew(errand, sample);
     errand->goes_on = goes_on;
     pursuit_begin(&errand->pursuit, intent, recorded, now_usec);
     errand->pursuit.outdated = errand->pursuit.outdated || takes_place;

@@ -15,10 +15,12 @@ struct errands;
 struct errand {
     struct pursuit pursuit;
     bool has_sample;
-    struct sample sample; /* of its snapshot when it was decided, for its announcements */
+    struct sample sample; /* of its snapshot when it was decided */
     bool goes_on;         /* its intent was found when the daemon started, or its merge was somebody else's */
     bool has_successor;   /* a later rung wants this when the child has ended */
     struct intent successor;
+    bool successor_has_sample;
+    struct sample successor_sample;
     bool has_earlier; /* its intent is of an earlier boot, and recorded as such */
     struct intent earlier;
     bool settled; /* it has come as far as it can for now: the kernel merges, or it has failed or must wait */

@@ -94,6 +94,6 @@ mkdir $GROUP
 echo "-1 resume 3000" >/run/crash.conf
 measure raw
 echo "-1 none 0" >/run/crash.conf
-slow_lvextend
+slow_lvextend 3
 measure lvm
 rmdir $GROUP

@@ -239,7 +239,7 @@ trial_merge() {
 # The same with an lvextend that takes 3 s more.
 trial_slow() {
     if [[ -L /usr/sbin/lvextend ]]; then
-        slow_lvextend
+        slow_lvextend 3
         trap clean_up EXIT
     fi
     trial_lvm "$@"

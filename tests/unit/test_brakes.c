@@ -1,4 +1,5 @@
-/* brakes: a limit that cannot be put back is tried again after its pause, and the loop is told when. */
+/* brakes: for whom writers are held; a limit that cannot be put back is tried again after its pause, and the loop is told
+ * when. */
 #include "../../daemon/action/limits.h"
 #include "../../daemon/report/journal_private.h"
 #include "cowherd/brakes.h"
@@ -85,10 +86,78 @@ static void test_what_cannot_be_put_back_is_tried_again(void **state)
     journal_close(journal, 10000000);
 }
 
+/* A snapshot whose store had 1000 sectors when its extension was decided, and has 2000 now. */
+static struct member extended_member(void)
+{
+    return (struct member){
+        .name = "s",
+        .uuid = "LVM-s",
+        .device = makedev(253, 1),
+        .disk_sequence = 7,
+        .target = {.kind = TARGET_SNAPSHOT,
+                   .origin = makedev(8, 1),
+                   .store = makedev(8, 2),
+                   .chunk_sectors = 8,
+                   .status = {.state = SNAPSHOT_VALID}},
+        .role = ROLE_LIVE,
+        .has_sample = true,
+        .sample = {.total_sectors = 2000, .chunks_left = 125},
+    };
+}
+
+static struct intent extension_to(const struct member *member, uint64_t sectors)
+{
+    return (struct intent){
+        .action = ACTION_EXTEND,
+        .device = member->device,
+        .disk_sequence = member->disk_sequence,
+        .origin = member->target.origin,
+        .store = member->target.store,
+        .grow_to_sectors = sectors,
+    };
+}
+
+static unsigned started_for(struct member *member, struct errand *errand)
+{
+    struct herd herd = {.members = &member, .n_members = 1};
+    struct errands errands = {.items = &errand, .n_items = 1};
+    struct brakes_view view = {.herd = &herd,
+                               .errands = &errands,
+                               .enabled = true,
+                               .assumed_bytes_per_second = 1 << 28,
+                               .look_usec = 50000,
+                               .now_usec = 1000000};
+    struct brakes brakes = {.runtime_directory = "/nowhere"};
+    struct journal_outlet outlet = {.send = take_entry, .line_fd = -1};
+    assert_true(journal_open_outlet("test", &outlet, &brakes.journal) >= 0);
+    struct journal *journal = brakes.journal;
+    unsigned before = n_started;
+    brakes_consider(&brakes, &view);
+    brakes_done(&brakes);
+    journal_close(journal, 10000000);
+    return n_started - before;
+}
+
+static void test_the_next_extension_is_held_for_while_the_last_one_ends(void **state)
+{
+    (void)state;
+    struct member member = extended_member();
+    struct errand errand = {
+        .pursuit = {.phase = PURSUIT_ACTING, .intent = extension_to(&member, 2000)},
+        .has_sample = true,
+        .sample = {.total_sectors = 1000},
+    };
+    assert_int_equal(started_for(&member, &errand), 0);
+    errand.successor = extension_to(&member, 4000);
+    errand.has_successor = true;
+    assert_true(started_for(&member, &errand) > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_cannot_be_put_back_is_tried_again),
+        cmocka_unit_test(test_the_next_extension_is_held_for_while_the_last_one_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -306,14 +306,14 @@ sha() {
     dd if="$1" bs=1M iflag=direct ${2:+count="$2"} skip="${3:-0}" status=none | sha256sum | cut -d' ' -f1
 }
 
-# slow_lvextend: it takes 3 s more, until the scenario ends.
+# slow_lvextend SECONDS: it takes so much longer, until the scenario ends.
 slow_lvextend() {
     trap "ln -sf lvm /usr/sbin/lvextend" EXIT # no other scenario may meet it
     rm /usr/sbin/lvextend
-    cat >/usr/sbin/lvextend <<'END'
+    cat >/usr/sbin/lvextend <<END
 #!/bin/sh
-sleep 3
-exec /usr/sbin/lvm lvextend "$@"
+sleep $1
+exec /usr/sbin/lvm lvextend "\$@"
 END
     chmod +x /usr/sbin/lvextend
 }

@@ -37,7 +37,7 @@ at_full_speed() {
 
 fill /dev/ram0 1 # makes the pattern
 quietly vgcreate vg0 /dev/ram4 /dev/ram5 /dev/ram6 /dev/ram7
-slow_lvextend
+slow_lvextend 12 # what is to be lost is, on a slow machine, too
 settings no
 start_cowherd
 at_full_speed
@@ -45,6 +45,7 @@ check_eq "without the brake it comes too late" "$END" lost
 quietly lvremove -y vg0/o
 wait_until 30 no_intent
 
+slow_lvextend 3
 settings yes
 systemctl restart cowherd.service
 at_full_speed
