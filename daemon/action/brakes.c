@@ -143,10 +143,12 @@ static bool has_grown(const struct errand *errand, const struct member *member)
 /* What is to come in time: the errand's action, or what a later rung wants as soon as its child has ended; NULL: neither. */
 static const struct intent *awaited(const struct errand *errand, const struct member *member)
 {
-    struct pursuit next = {.phase = PURSUIT_WANTED, .intent = errand->successor};
     if (!has_grown(errand, member) && brake_awaits(&errand->pursuit, member))
         return &errand->pursuit.intent;
-    return errand->has_successor && brake_awaits(&next, member) ? &errand->successor : NULL;
+    if (!errand->has_successor)
+        return NULL;
+    struct pursuit next = {.phase = PURSUIT_WANTED, .intent = errand->successor};
+    return brake_awaits(&next, member) ? &errand->successor : NULL;
 }
 
 /* Not for longer than the deadline: after it only a new attempt is waited for, while its child acts. */

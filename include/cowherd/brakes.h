@@ -1,5 +1,5 @@
-/* Brakes: while an errand's action is in flight, the writers that fill its store are held back (brake.h), by a child
- * (brake_limit.h), and let go when it has come.
+/* Brakes: while an errand's action is in flight, or waits for the last one's child to end, the writers that fill its store
+ * are held back (brake.h), by a child (brake_limit.h), and let go when it has come.
  *
  * A hold is one snapshot's need, a limit is what is set on one device for all holds on it. The newest rate wins; one
  * child at a time is at work on a device. A hold lasts until the filling is stopped, and no longer than an action's
