@@ -72,7 +72,7 @@ int looks_complete(struct manager *manager)
     if (observation_find_unreadable(&seen))
         manager->look_usec = boottime_now_usec() +
                              BLIND_POLL_USEC; /* all must be read before anything is done */
-    observation_done(&manager->seen);
+    kernel_recycle(&manager->seen);
     manager->seen = seen;
     look_for_recalled(manager);
     r = herd_look(&manager->herd, &manager->seen, asked_usec, &view);
@@ -122,32 +122,39 @@ static uint64_t due_usec(const struct manager *manager, const struct pacing_boun
     return told_usec < due ? told_usec : due;
 }
 
-/* Takes a fresh sample of a device into what was seen. 0; else a complete look is due. */
-static int sample(struct manager *manager, dev_t number)
+/* NULL: it was not seen, or could not be read. It is looked for at this place first. */
+static struct dm_device *find_seen(const struct manager *manager, dev_t number, size_t *place)
 {
-    for (size_t i = 0; i < manager->seen.n_devices; i++) {
-        struct dm_device *device = &manager->seen.devices[i], fresh;
-        if (device->number != number || device->error)
-            continue;
-        int r = kernel_sample(device, &fresh);
-        if (r < 0)
-            return r;
-        dm_device_done(device);
-        *device = fresh;
-        return 0;
+    const struct observation *seen = &manager->seen;
+    if (*place >= seen->n_devices || seen->devices[*place].number != number) {
+        const struct dm_device *found = observation_find(seen, number);
+        if (!found)
+            return NULL;
+        *place = (size_t)(found - seen->devices);
     }
-    return -ESTALE;
+    return seen->devices[*place].error ? NULL : &seen->devices[*place];
+}
+
+/* Takes a fresh sample of a device into what was seen. 0; else a complete look is due. */
+static int sample(struct manager *manager, dev_t number, size_t *place)
+{
+    struct dm_device *device = find_seen(manager, number, place), fresh;
+    int r = device ? kernel_sample(device, &fresh) : -ESTALE;
+    if (r < 0)
+        return r;
+    dm_device_done(device);
+    *device = fresh;
+    return 0;
 }
 
 bool looks_at(struct manager *manager, struct member *member)
 {
     struct herd_view view = view_of(manager);
     bool stale = false;
-    dev_t number = member->device;
     member->asked_usec = boottime_now_usec();
-    int r = sample(manager, number);
+    int r = sample(manager, member->device, &member->seen_at);
     if (r == 0)
-        herd_sample(&manager->herd, observation_find(&manager->seen, number), member->asked_usec, &view,
+        herd_sample(&manager->herd, &manager->seen.devices[member->seen_at], member->asked_usec, &view,
                     &stale);
     else if (r != -ESTALE && r != -ENXIO)
         journal_message(manager->journal, LOG_WARNING, "Cannot read the status of %s: %s", member->name,
@@ -158,8 +165,6 @@ bool looks_at(struct manager *manager, struct member *member)
 /* An action that is tried again is not put off for longer than its store allows. */
 static void hurry_errands(struct manager *manager)
 {
-    if (manager->errands.n_items == 0)
-        return; /* as at most looks: nobody is asked for */
     for (size_t i = 0; i < manager->herd.n_members; i++) {
         const struct member *member = manager->herd.members[i];
         struct errand *errand = reactions_errand_of(manager, member);
@@ -175,9 +180,10 @@ void looks_peek(struct manager *manager, struct member *member)
         return;
     member->peeked_usec = now_usec;
     dev_t devices[] = {member->device, member->origin_user, member->target.store};
+    size_t places[] = {member->seen_at, 0, 0};
     for (size_t i = 0; i < sizeof(devices) / sizeof(devices[0]); i++)
         if (devices[i])
-            sample(manager, devices[i]);
+            sample(manager, devices[i], &places[i]);
 }
 
 static bool look_at_due_members(struct manager *manager)
@@ -213,9 +219,9 @@ static bool look_at_due_errands(struct manager *manager)
             continue;
         dev_t devices[] = {pursuit->intent.device, origin_user_now(manager, &pursuit->intent)};
         for (size_t j = 0; j < 2; j++) {
-            int r = devices[j] && observation_find(&manager->seen, devices[j]) ? sample(manager, devices[j])
-                                                                               : 0;
-            stale = stale || r < 0;
+            size_t place = 0;
+            bool is_seen = devices[j] && observation_find(&manager->seen, devices[j]);
+            stale = (is_seen && sample(manager, devices[j], &place) < 0) || stale;
         }
     }
     return stale;

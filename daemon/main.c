@@ -59,8 +59,7 @@ static const struct argp argp = {
     .options = argp_options,
     .parser = take_option,
     .doc = "Keeps dm-snapshot COW stores from overflowing: watches every snapshot of the machine and alerts, "
-           "merges "
-           "or drops as the configuration says, before the store is full.\v"
+           "extends, merges or drops as the configuration says, before the store is full.\v"
            "Runs in the foreground; systemd runs it as cowherd.service. Exit codes are those of sysexits(3).",
 };
 

@@ -22,11 +22,11 @@ static const char *path_of(const struct manager *manager)
 
 /* ---- what changes */
 
-/* FNV-1a: two different states have the same mark once in 2^64. */
+/* As FNV-1a, a word at a time, whose high bits come down: two different states hardly ever have the same mark. */
 static void mix(uint64_t *mark, uint64_t value)
 {
-    for (unsigned shift = 0; shift < 64; shift += 8)
-        *mark = (*mark ^ (value >> shift & 0xff)) * UINT64_C(0x100000001b3);
+    *mark = (*mark ^ value) * UINT64_C(0x100000001b3);
+    *mark ^= *mark >> 32;
 }
 
 static void mix_member(uint64_t *mark, const struct member *member)
@@ -79,13 +79,16 @@ static int write_metrics(const struct manager *manager)
         return r;
     metrics.accounts = accounts;
     r = metrics_format(&metrics, &text, &length);
-    return r < 0 ? r : metrics_file_replace(path_of(manager), text, length);
+    return r < 0 ? r : metrics_file_replace(manager->metrics.path, text, length);
 }
 
 /* A child_function (child.h). What it has allocated ends with it. */
 static void run(const void *argument, int result_fd)
 {
-    int r = write_metrics(argument);
+    const struct manager *manager = argument;
+    if (manager->metrics.former_path)
+        metrics_file_remove(manager->metrics.former_path);
+    int r = manager->metrics.path ? write_metrics(manager) : 0;
     if (write(result_fd, &r, sizeof(r)) != sizeof(r))
         _exit(1);
 }
@@ -112,6 +115,7 @@ static int on_exit_child(sd_event_source *source, const siginfo_t *info, void *u
         r = result;
     if (!feed->overdue) /* else it is told */
         tell(manager, r);
+    feed->has_file = feed->has_file || (r == 0 && feed->path);
     feed->writing = feed->overdue = false;
     if (has_changed(manager))
         manager_wake(manager); /* the timer does not know of it yet */
@@ -146,18 +150,23 @@ static int start_child(struct manager *manager)
 
 /* ---- when */
 
-/* Another file is written at once, and its failure is another. */
-static int take_path(struct metrics_feed *feed, const char *path)
+/* Another file is written at once, and its failure is another. Returns whether there is something to do. */
+static bool take_path(struct metrics_feed *feed, const char *path)
 {
-    if (feed->path && strcmp(feed->path, path) == 0)
-        return 0;
-    int r = text_replace(&feed->path, path);
-    if (r < 0)
-        return r;
+    if (feed->path && path && strcmp(feed->path, path) == 0)
+        return true;
+    char *copy = path ? strdup(path) : NULL;
+    if (path && !copy)
+        return false;
+    free(feed->has_file ? feed->former_path : feed->path);
+    if (feed->has_file)
+        feed->former_path = feed->path;
+    feed->path = copy;
+    feed->has_file = false;
     feed->begun_usec = 0;
     feed->written_mark = 0;
     feed->failure_told = false;
-    return 0;
+    return feed->path || feed->former_path;
 }
 
 static uint64_t due_usec(const struct manager *manager)
@@ -174,8 +183,12 @@ static void begin_write(struct manager *manager)
     feed->begun_usec = boottime_now_usec();
     feed->written_mark = mark_of(manager);
     int r = start_child(manager);
-    if (r < 0)
+    if (r < 0) {
         tell(manager, r);
+        return;
+    }
+    free(feed->former_path); /* the child has its own */
+    feed->former_path = NULL;
 }
 
 static uint64_t realtime_usec(void)
@@ -188,12 +201,11 @@ static uint64_t realtime_usec(void)
 void metrics_feed_consider(struct manager *manager)
 {
     struct metrics_feed *feed = &manager->metrics;
-    const char *path = path_of(manager);
     bool looked = manager->looked || manager->missing_told; /* then there is nothing to look at */
-    if (!path || !looked)
+    if (!looked)
         return;
     feed->looked_usec = realtime_usec();
-    if (feed->writing || manager->stopping || take_path(feed, path) < 0)
+    if (feed->writing || manager->stopping || !take_path(feed, path_of(manager)))
         return;
     if (boottime_now_usec() >= due_usec(manager))
         begin_write(manager);
@@ -225,4 +237,5 @@ void metrics_feed_done(struct manager *manager)
         watched_child_leave(&feed->child);
     tally_done(&feed->tally);
     free(feed->path);
+    free(feed->former_path);
 }

@@ -3,7 +3,8 @@
  * At most every METRICS_SOON_USEC while something changes; an idle daemon writes at every second heartbeat, for a child's
  * end wakes it once more (80 heartbeats and 40 ends of children an hour). One child at a time: one that hangs on its disk
  * is killed after METRICS_DEADLINE_USEC, and waited for if that does not help. That it cannot be written is said once, and
- * when it can be again, too. `cowherd --dry-run` writes nothing: a service may run beside it, whose file this is.
+ * when it can be again, too. Where the configuration names another file, or none any more, the old one is removed: two with the
+ * same series in one directory make the exporter refuse both. `cowherd --dry-run` writes nothing: a service may run beside it, whose file this is.
  */
 #pragma once
 
@@ -18,7 +19,9 @@ struct manager;
 
 struct metrics_feed {
     struct tally tally;
-    char *path;            /* that was written to last */
+    char *path;            /* that is written to; NULL: none */
+    char *former_path;     /* to be removed by the next child; NULL: none */
+    bool has_file;         /* at its path is one of ours */
     uint64_t begun_usec;   /* the last write, CLOCK_BOOTTIME */
     uint64_t written_mark; /* what was changing when it began */
     uint64_t looked_usec;  /* CLOCK_REALTIME: the last look */

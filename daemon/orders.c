@@ -28,6 +28,23 @@ __attribute__((format(printf, 3, 4))) static int answer(int r, char said[static 
     return r;
 }
 
+/* What a dry run comes to: the client's own is done with its answer; but nobody may believe that the daemon, on one, has done what
+ * it was ordered, or wait for its end. */
+static bool is_dry(const struct manager *manager, bool dry_run)
+{
+    return dry_run || manager->errands.dry_run;
+}
+
+static int dry_result(bool dry_run)
+{
+    return dry_run ? 0 : -EPERM;
+}
+
+static const char *dry_prefix(const struct manager *manager)
+{
+    return manager->errands.dry_run ? "Nothing is changed, for cowherd is on a dry run: " : "";
+}
+
 /* ---- whom */
 
 struct member *orders_find(const struct manager *manager, const char *name)
@@ -129,10 +146,8 @@ static int decide(struct manager *manager, const struct member *member, const st
     order_would_text(intent, &plan, name, member->sample.total_sectors, text);
     if (plan.verdict == PLAN_REFUSE || plan.verdict == PLAN_ABANDON)
         return answer(-EPERM, said, "%s.", text);
-    if (manager->errands.dry_run)
-        return answer(0, said, "Nothing is changed, for cowherd is on a dry run: %s.", text);
-    if (dry_run)
-        return answer(0, said, "%s.", text);
+    if (is_dry(manager, dry_run))
+        return answer(dry_result(dry_run), said, "%s%s.", dry_prefix(manager), text);
     answer(0, said, "%s.", order_begun_text(intent, &plan, name, text));
     return begin(manager, member, intent, said);
 }
@@ -235,9 +250,8 @@ int orders_hold(struct manager *manager, const char *name, uint64_t seconds, boo
     event_text_name(member->name, shown);
     describe_hold(who, seconds, reason);
     describe_under_way(manager, member, more);
-    if (dry_run || manager->errands.dry_run)
-        return answer(0, said, "%s%s would be %s.%s",
-                      dry_run ? "" : "Nothing is changed, for cowherd is on a dry run: ", shown, reason,
+    if (is_dry(manager, dry_run))
+        return answer(dry_result(dry_run), said, "%s%s would be %s.%s", dry_prefix(manager), shown, reason,
                       more);
     r = holding_begin(manager, member, seconds, reason);
     manager_wake(manager);
@@ -260,11 +274,9 @@ static struct errand *waiting_order(const struct manager *manager, const struct 
 static int release_hold(struct manager *manager, const struct member *member, bool dry_run, const char *who,
                         const char *shown, char said[static ORDER_SAID_MAX])
 {
-    if (manager->errands.dry_run)
-        return answer(0, said, "Nothing is changed, for cowherd is on a dry run: %s would be released.",
-                      shown);
-    if (dry_run)
-        return answer(0, said, "%s would be released: it is %s.", shown, holding_reason(manager, member));
+    if (is_dry(manager, dry_run))
+        return answer(dry_result(dry_run), said, "%s%s would be released: it is %s.", dry_prefix(manager),
+                      shown, holding_reason(manager, member));
     int r = holding_release(manager, member, who);
     manager_wake(manager);
     return answer(0, said, "%s is released.%s%s", shown,

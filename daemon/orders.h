@@ -12,7 +12,8 @@
  *   -ENOENT     no such snapshot
  *   -EINVAL     an amount that is none
  *   -EBUSY      another action is under way, or it is held
- *   -EPERM      it cannot be done with this snapshot, or not now; what must only wait for a device to be closed is begun
+ *   -EPERM      it cannot be done with this snapshot, or not now; what must only wait for a device to be closed is begun.
+ *               Or the daemon is on a dry run, and the order asks for none
  *   -EBADMSG    a configuration that is refused
  *   -ENOMEM, -EIO …  it failed, as said
  */

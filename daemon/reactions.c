@@ -104,6 +104,8 @@ static void on_crossed(struct manager *manager, const struct member *member, uin
 
 struct errand *reactions_errand_of(const struct manager *manager, const struct member *member)
 {
+    if (manager->errands.n_items == 0)
+        return NULL; /* as at most looks, which ask for each member: nothing is compared then */
     struct intent like = {
         .device = member->device,
         .disk_sequence = member->disk_sequence,

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 _Static_assert(BUS_SAID_MAX >= ORDER_SAID_MAX, "what an order says fits");
 
@@ -183,13 +184,22 @@ static int carry_out(const struct bus_order *order, char said[static BUS_SAID_MA
     struct service_bus *service = user;
     int r = give_order(service->manager, order, said);
     if (r >= 0)
-        bus_changed_by_order(service->bus);
+        bus_changed_at_once(service->bus);
     return r;
 }
 
 static int explain(const char *name, struct explanation *ret_explanation, void *user)
 {
     return orders_explain(((struct service_bus *)user)->manager, name, ret_explanation);
+}
+
+/* For somebody in another directory. */
+static void name_configuration(const char *file, char path[static PATH_MAX])
+{
+    char here[PATH_MAX];
+    bool is_relative = file && file[0] != '/' && getcwd(here, sizeof(here));
+    if (!is_relative || snprintf(path, PATH_MAX, "%s/%s", here, file) >= PATH_MAX)
+        snprintf(path, PATH_MAX, "%s", file ? file : "");
 }
 
 static void tell_facts(struct bus_facts *ret_facts, void *user)
@@ -201,6 +211,7 @@ static void tell_facts(struct bus_facts *ret_facts, void *user)
     health_status(manager, ret_facts->status);
     snprintf(ret_facts->configuration_error, sizeof(ret_facts->configuration_error), "%s",
              manager->config_error);
+    name_configuration(manager->options->places->file, ret_facts->configuration_file);
 }
 
 /* ---- whether there is something new to publish */

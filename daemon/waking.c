@@ -9,7 +9,7 @@
 #include <sys/epoll.h>
 #include <syslog.h>
 
-#define RETRY_USEC UINT64_C(60000000) /* tracefs may be mounted later; a failure may pass */
+#define RETRY_USEC UINT64_C(60000000) /* a failure may pass; tracefs may be mounted later */
 
 struct waiter {
     struct write_counter *counter;
@@ -71,10 +71,23 @@ static int on_fired(sd_event_source *source, int fd, uint32_t events, void *user
     return 0;
 }
 
+static bool is_wanted(const char *way)
+{
+    const char *wanted = getenv("COWHERD_COUNTING");
+    return wanted && strcmp(wanted, way) == 0;
+}
+
+static enum counting_way wanted_way(void)
+{
+    if (is_wanted("events"))
+        return COUNTING_BY_EVENTS;
+    return is_wanted("records") ? COUNTING_BY_RECORDS : COUNTING_AS_CAN_BE;
+}
+
 static int open_counters(struct waking *waking)
 {
     struct write_counters *counters;
-    int r = write_counters_open(&counters);
+    int r = write_counters_open(wanted_way(), &counters);
     if (r < 0)
         return r;
     r = sd_event_add_io(waking->event, &waking->source, write_counters_fd(counters), EPOLLIN, on_fired,
@@ -87,16 +100,10 @@ static int open_counters(struct waking *waking)
     return 0;
 }
 
-static bool is_switched_off(void)
-{
-    const char *wanted = getenv("COWHERD_COUNTING");
-    return wanted && strcmp(wanted, "no") == 0;
-}
-
 int waking_can_count(void)
 {
     struct write_counters *counters;
-    int r = is_switched_off() ? -ECANCELED : write_counters_open(&counters);
+    int r = is_wanted("no") ? -ECANCELED : write_counters_open(wanted_way(), &counters);
     if (r == 0)
         write_counters_close(counters);
     return r;
@@ -107,7 +114,7 @@ static bool provide_counters(struct waking *waking, uint64_t now_usec)
 {
     if (waking->counters)
         return true;
-    if (is_switched_off()) {
+    if (is_wanted("no")) {
         tell(waking, "COWHERD_COUNTING=no");
         return false;
     }

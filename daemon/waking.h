@@ -1,9 +1,10 @@
 /* Waking: who is looked at when its store has been written to so often, and who is paced (counting.h, write_counter.h).
  *
- * A snapshot that is counted needs no timer but the heartbeat of complete looks. Where writes cannot be counted (no tracefs,
- * no perf, no permission) every snapshot is paced, that is said once, and tried again once a minute.
+ * A snapshot that is counted needs no timer but the heartbeat of complete looks. Where writes cannot be counted (by none of the
+ * means, or there is no permission) every snapshot is paced, that is said once, and tried again once a minute.
  *
- * COWHERD_COUNTING=no in the environment switches counting off, to measure what it is worth.
+ * COWHERD_COUNTING=no in the environment switches counting off, records and events leave better means unused, to measure what
+ * they are worth.
  */
 #pragma once
 

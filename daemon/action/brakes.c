@@ -22,7 +22,6 @@ struct hold {
     uint64_t since_usec; /* of what is in flight */
     unsigned stretches;  /* of the errand when that began */
     uint64_t expected_usec;
-    bool is_measured;
     struct brake_rate rate;
     bool told;
     bool failure_told;
@@ -183,7 +182,6 @@ static struct brake_subject subject_for(const struct hold *hold, const struct me
         .chunk_bytes = member->target.chunk_sectors * UINT64_C(512),
         .fastest_bytes_per_second = peak > assumed ? peak : assumed,
         .expected_usec = hold->expected_usec,
-        .is_measured = hold->is_measured,
         .elapsed_usec = view->now_usec - hold->since_usec,
     };
 }
@@ -205,7 +203,6 @@ static void consider_errand(struct brakes *brakes, const struct errand *errand,
     hold->sample = member->sample;
     take_device(hold, member);
     uint64_t took_usec = errands_took_usec(view->errands, intent->action, member);
-    hold->is_measured = took_usec > 0;
     hold->expected_usec = brake_expected_usec(took_usec, dm_uuid_is_lvm(member->uuid), view->look_usec);
     hold->in_flight = is_in_time(hold, errand, view->now_usec);
     struct brake_subject subject = subject_for(hold, member, view);

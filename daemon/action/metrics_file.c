@@ -53,3 +53,8 @@ int metrics_file_replace(const char *path, const char *text, size_t length)
         unlinkat(directory, temporary, 0);
     return r;
 }
+
+int metrics_file_remove(const char *path)
+{
+    return unlinkat(AT_FDCWD, path, 0) < 0 ? -errno : 0;
+}

@@ -51,8 +51,7 @@ bool brake_is_needed(const struct brake_subject *subject)
 
 static uint64_t remaining_usec(const struct brake_subject *subject)
 {
-    uint64_t planned_usec = subject->is_measured ? subject->expected_usec
-                                                 : max(subject->expected_usec, BRAKE_CAUTIOUS_USEC);
+    uint64_t planned_usec = max(subject->expected_usec, BRAKE_CAUTIOUS_USEC);
     uint64_t elapsed_usec = subject->elapsed_usec;
     uint64_t rest_usec = planned_usec > elapsed_usec ? planned_usec - elapsed_usec : 1;
     uint64_t overdue_usec = elapsed_usec < UINT64_MAX / BRAKE_OVERDUE ? elapsed_usec * BRAKE_OVERDUE

@@ -120,34 +120,72 @@ bool dm_device_is_lvm(const struct dm_device *device)
     return dm_uuid_is_lvm(device->uuid);
 }
 
-static bool observation_grow(struct observation *observation)
+int observation_reserve(struct observation *observation, size_t n_devices)
 {
-    size_t n = observation->n_allocated == 0 ? DEVICES_FIRST : 2 * observation->n_allocated;
-    struct dm_device *devices = reallocarray(observation->devices, n, sizeof(*devices));
+    if (n_devices <= observation->n_allocated)
+        return 0;
+    struct dm_device *devices = reallocarray(observation->devices, n_devices, sizeof(*devices));
     if (!devices)
-        return false;
+        return -ENOMEM;
+    memset(devices + observation->n_allocated, 0, (n_devices - observation->n_allocated) * sizeof(*devices));
     observation->devices = devices;
-    observation->n_allocated = n;
-    return true;
+    observation->n_allocated = n_devices;
+    return 0;
+}
+
+void dm_table_clear(struct dm_table *table)
+{
+    table->n_targets = 0;
+}
+
+static void clear_device(struct dm_device *device)
+{
+    struct dm_device empty = {.active = device->active, .inactive = device->inactive};
+    dm_table_clear(&empty.active);
+    dm_table_clear(&empty.inactive);
+    *device = empty;
 }
 
 struct dm_device *observation_add(struct observation *observation)
 {
-    if (observation->n_devices == observation->n_allocated && !observation_grow(observation))
+    size_t n = observation->n_allocated ? 2 * observation->n_allocated : DEVICES_FIRST;
+    if (observation->n_devices == observation->n_allocated && observation_reserve(observation, n) < 0)
         return NULL;
     struct dm_device *device = &observation->devices[observation->n_devices++];
-    *device = (struct dm_device){0};
+    clear_device(device);
     return device;
+}
+
+void observation_remove(struct observation *observation, size_t i)
+{
+    struct dm_device *place = &observation->devices[i], gone = *place;
+    size_t n_behind = --observation->n_devices - i;
+    memmove(place, place + 1, n_behind * sizeof(*place));
+    place[n_behind] = gone;
+}
+
+void observation_clear(struct observation *observation)
+{
+    observation->n_devices = 0;
+}
+
+static int table_grow(struct dm_table *table)
+{
+    size_t n = table->n_allocated ? 2 * table->n_allocated : 1;
+    struct target *targets = reallocarray(table->targets, n, sizeof(*targets));
+    if (!targets)
+        return -ENOMEM;
+    table->targets = targets;
+    table->n_allocated = n;
+    return 0;
 }
 
 int dm_table_add(struct dm_table *table, const struct target *target)
 {
-    struct target *targets = reallocarray(table->targets, table->n_targets + 1, sizeof(*targets));
-    if (!targets)
-        return -ENOMEM;
-    targets[table->n_targets++] = *target;
-    table->targets = targets;
-    return 0;
+    int r = table->n_targets < table->n_allocated ? 0 : table_grow(table);
+    if (r == 0)
+        table->targets[table->n_targets++] = *target;
+    return r;
 }
 
 void dm_device_done(struct dm_device *device)
@@ -159,7 +197,7 @@ void dm_device_done(struct dm_device *device)
 
 void observation_done(struct observation *observation)
 {
-    for (size_t i = 0; i < observation->n_devices; i++)
+    for (size_t i = 0; i < observation->n_allocated; i++)
         dm_device_done(&observation->devices[i]);
     free(observation->devices);
     *observation = (struct observation){0};

@@ -25,12 +25,13 @@ static int add(struct disk_nodes *nodes, size_t *allocated, struct disk_node nod
 /* "dm-MINOR": nothing else is there under such a name. */
 static bool is_dm(const char *name, unsigned *ret_minor)
 {
-    char *end;
+    unsigned number = 0;
     if (strncmp(name, "dm-", 3) != 0)
         return false;
-    unsigned long number = strtoul(name + 3, &end, 10);
-    *ret_minor = (unsigned)number;
-    return *end == '\0';
+    for (name += 3; *name >= '0' && *name <= '9'; name++)
+        number = 10 * number + (unsigned)(*name - '0');
+    *ret_minor = number;
+    return *name == '\0';
 }
 
 static int read_all(DIR *directory, unsigned dm_major, struct disk_nodes *nodes)
@@ -57,7 +58,6 @@ int disk_nodes_read(unsigned dm_major, struct disk_nodes *ret_nodes)
         disk_nodes_done(&nodes);
         return r;
     }
-    disk_nodes_sort(&nodes);
     *ret_nodes = nodes;
     return 0;
 }

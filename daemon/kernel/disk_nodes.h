@@ -3,5 +3,5 @@
 
 #include "cowherd/disk_memory.h"
 
-/* 0 or a negative errno, and then none. */
+/* Not sorted. 0 or a negative errno, and then none. */
 int disk_nodes_read(unsigned dm_major, struct disk_nodes *ret_nodes);

@@ -8,9 +8,12 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
+#define _cleanup_nodes_ __attribute__((cleanup(disk_nodes_done)))
+
 /* Kept for the next look, children's copies too. */
 static struct inquiry all_devices, one_device;
 static struct disk_memory remembered;
+static struct observation spare;
 
 static int read_targets(struct dm_table *table)
 {
@@ -124,9 +127,8 @@ static int look_at(struct dm_device *device, const struct disk_memory *memory)
 
 static void forget_tables(struct dm_device *device)
 {
-    free(device->active.targets);
-    free(device->inactive.targets);
-    device->active = device->inactive = (struct dm_table){0};
+    dm_table_clear(&device->active);
+    dm_table_clear(&device->inactive);
 }
 
 /* A table swapped between table and status is looked at again, three times in all: it cannot go on for ever. Returns
@@ -152,40 +154,49 @@ static int add_device(struct observation *observation, const struct dm_name_list
     if (!device)
         return -ENOMEM;
     device->number = entry->dev;
-    strncpy(device->name, entry->name, sizeof(device->name) - 1);
+    strcpy(device->name, entry->name);
     int r = look_again(device, &remembered);
     if (r == -ENXIO)
-        observation->n_devices--;
+        observation_remove(observation, observation->n_devices - 1);
     return r == -ENOMEM ? r : 0;
 }
 
 /* What was remembered of a device is no longer true, or nobody can say: it is read. */
 static int read_forgotten(struct observation *observation, const struct disk_nodes *nodes)
 {
-    size_t kept = 0;
-    int r, result = 0;
-    for (size_t i = 0; i < observation->n_devices; i++) {
+    int result = 0;
+    for (size_t i = 0; i < observation->n_devices;) {
         struct dm_device *device = &observation->devices[i];
-        r = disk_memory_is_refuted(&remembered, nodes, device->number) ? look_again(device, NULL) : 0;
+        int r = disk_memory_is_refuted(&remembered, nodes, device->number) ? look_again(device, NULL) : 0;
         if (r == -ENOMEM)
             result = r;
-        if (r != -ENXIO)
-            observation->devices[kept++] = *device;
+        if (r == -ENXIO)
+            observation_remove(observation, i);
+        else
+            i++;
     }
-    observation->n_devices = kept;
     return result;
 }
 
 static int verify(struct observation *observation)
 {
-    struct disk_nodes nodes = {0};
+    _cleanup_nodes_ struct disk_nodes nodes = {0};
     int r = observation->n_devices ? disk_nodes_read(major(observation->devices[0].number), &nodes) : 0;
-    if (r != -ENOMEM) /* without a listing nothing is remembered */
-        r = read_forgotten(observation, &nodes);
-    if (r == 0)
-        r = disk_memory_take(&remembered, &nodes, observation);
-    disk_nodes_done(&nodes);
-    return r;
+    if (r == -ENOMEM)
+        return r; /* without a listing for another reason nothing is remembered */
+    if (disk_memory_is_confirmed(&remembered, &nodes))
+        return 0;
+    if ((r = disk_nodes_sort(&nodes)) < 0 || (r = read_forgotten(observation, &nodes)) < 0)
+        return r;
+    return disk_memory_take(&remembered, &nodes, observation);
+}
+
+static size_t count_names(const struct dm_name_list *entry)
+{
+    size_t n = 0;
+    for (; entry; entry = inquiry_next_name(entry))
+        n++;
+    return n;
 }
 
 static int look_at_all(struct observation *observation)
@@ -194,6 +205,7 @@ static int look_at_all(struct observation *observation)
     if (r < 0)
         return r;
     const struct dm_name_list *entry = inquiry_first_name(&all_devices);
+    r = observation_reserve(observation, count_names(entry));
     for (; entry && r == 0; entry = inquiry_next_name(entry))
         r = add_device(observation, entry);
     return r < 0 ? r : verify(observation);
@@ -201,13 +213,22 @@ static int look_at_all(struct observation *observation)
 
 int kernel_observe(struct observation *ret_observation)
 {
-    struct observation observation = {0};
+    struct observation observation = spare;
+    spare = (struct observation){0};
     int r = look_at_all(&observation);
     if (r < 0)
-        observation_done(&observation);
+        kernel_recycle(&observation);
     else
         *ret_observation = observation;
     return r;
+}
+
+void kernel_recycle(struct observation *observation)
+{
+    observation_done(&spare);
+    spare = *observation;
+    observation_clear(&spare);
+    *observation = (struct observation){0};
 }
 
 int kernel_sample(const struct dm_device *known, struct dm_device *ret_device)

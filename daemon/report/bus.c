@@ -352,7 +352,7 @@ void bus_changed(struct bus *bus)
     arm(bus);
 }
 
-void bus_changed_by_order(struct bus *bus)
+void bus_changed_at_once(struct bus *bus)
 {
     bus->round_usec = 0;
     bus_changed(bus);
@@ -377,6 +377,8 @@ void bus_event(struct bus *bus, const struct event *event)
     if (known || path)
         bus_manager_signal(bus->connection, event, known ? known : path);
     free(path);
+    if (event->kind == EVENT_ACTION_FAILED)
+        bus_changed_at_once(bus);
     arm(bus);
 }
 

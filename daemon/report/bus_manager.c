@@ -1,6 +1,7 @@
 #include "bus_manager.h"
 #include "bus_name.h"
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,8 @@ static int on_property(sd_bus *bus, const char *path, const char *interface, con
         return bus_append_text(reply, facts.status);
     if (strcmp(property, "ConfigurationError") == 0)
         return bus_append_text(reply, facts.configuration_error);
+    if (strcmp(property, "ConfigurationFile") == 0)
+        return bus_append_text(reply, facts.configuration_file);
     if (strcmp(property, "Snapshots") == 0)
         return sd_bus_message_append_basic(reply, 'u', &facts.n_snapshots);
     return sd_bus_message_append_basic(reply, 'b', &dry_run);
@@ -182,6 +185,13 @@ static int reply_explanation(sd_bus_message *call, const struct explanation *exp
     return r;
 }
 
+static int reply_unknown(sd_bus_message *call, const char *name)
+{
+    char text[EVENT_NAME_MAX], said[BUS_SAID_MAX];
+    snprintf(said, sizeof(said), "There is no snapshot %s.", event_text_name(name, text));
+    return reply_error(call, -ENOENT, said);
+}
+
 static int on_explain(sd_bus_message *call, void *user, sd_bus_error *error)
 {
     const struct bus_manager *manager = user;
@@ -195,7 +205,7 @@ static int on_explain(sd_bus_message *call, void *user, sd_bus_error *error)
         return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS, "An argument is too long.");
     r = manager->service->explain(name, &explanation, manager->service->user);
     if (r == -ENOENT)
-        return reply_error(call, r, "There is no such snapshot.");
+        return reply_unknown(call, name);
     if (r < 0)
         return r;
     r = reply_explanation(call, &explanation);
@@ -214,6 +224,7 @@ static const sd_bus_vtable vtable[] = {
     SD_BUS_PROPERTY("Snapshots", "u", on_property, 0, 0),
     SD_BUS_PROPERTY("DryRun", "b", on_property, 0, 0),
     SD_BUS_PROPERTY("ConfigurationError", "s", on_property, 0, 0),
+    SD_BUS_PROPERTY("ConfigurationFile", "s", on_property, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, on_order, EVERYBODY),
     SD_BUS_METHOD_WITH_ARGS("Explain", SD_BUS_ARGS("s", name),
                             SD_BUS_RESULT("s", section, "s", guarantee, "s", reason, "a(sssss)", rungs),

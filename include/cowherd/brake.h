@@ -3,9 +3,8 @@
  * Held to (room left) / (time that the action still takes x BRAKE_MARGIN). The rate is made anew at every look,
  * from the room that is left then. An action is always expected to take BRAKE_OVERDUE times longer than it has so
  * far: past its time writers are held ever slower, and what is left shrinks with the fourth root of the time
- * (1 / (BRAKE_MARGIN x BRAKE_OVERDUE)), instead of running out. One that has never been measured here gets
- * BRAKE_CAUTIOUS_USEC: should it take milliseconds, then nobody was held for longer. Down to a floor that leaves a
- * system usable.
+ * (1 / (BRAKE_MARGIN x BRAKE_OVERDUE)), instead of running out. None gets less than BRAKE_CAUTIOUS_USEC: should it take
+ * milliseconds, as it always has, then nobody was held for longer. Down to a floor that leaves a system usable.
  *
  * Both bytes and writes are held, for a write of one block may cost a whole chunk: of W writes of b bytes in all
  * none touches more than its bytes' chunks and two more. Since 5.15 the kernel counts a write that is split at
@@ -35,9 +34,10 @@
 #define BRAKE_DM_USEC  UINT64_C(200000)
 #define BRAKE_LVM_USEC UINT64_C(3000000)
 
-/* What an action may take that has not been measured, when writers are held because of it. Held for 0.2 s at first, a
- * live store of 32 MiB whose merge took 3 s was lost at 52 % on a slow machine: three of its 15 MiB were left by the
- * arithmetic, and the flusher's writes, which no limit holds, took them. */
+/* What any action may take when writers are held because of it. Held for 0.2 s at first, a live store of 32 MiB whose merge
+ * took 3 s was lost at 52 % on a slow machine: three of its 15 MiB were left by the arithmetic, and the flusher's writes, which
+ * no limit holds, took them. And held for the 0.1 s that lvextend had taken before, one was lost when that took 3 s: each time
+ * io.max is set it lets a slice of 100 ms through at once. */
 #define BRAKE_CAUTIOUS_USEC UINT64_C(3000000)
 
 struct brake_rate {
@@ -52,7 +52,6 @@ struct brake_subject {
     uint64_t chunk_bytes;
     uint64_t fastest_bytes_per_second; /* that the store has filled at, or may */
     uint64_t expected_usec;            /* from the action's start to where it stops the filling */
-    bool is_measured;                  /* which has been seen, not assumed */
     uint64_t elapsed_usec;             /* since then */
 };
 

@@ -15,6 +15,7 @@
 #include "cowherd/event.h"
 #include "cowherd/explanation.h"
 #include "cowherd/journal.h"
+#include <limits.h>
 #include <systemd/sd-event.h>
 
 #define BUS_ROUND_USEC UINT64_C(1000000) /* from the end of a round to the next one */
@@ -42,6 +43,7 @@ struct bus_order {
 struct bus_facts {
     char status[1024]; /* NOTIFY_STATUS_MAX */
     char configuration_error[256];
+    char configuration_file[PATH_MAX]; /* of --config; empty: the usual ones */
     uint32_t n_snapshots;
     bool dry_run;
 };
@@ -73,14 +75,15 @@ bool bus_is_connected(const struct bus *bus);
 void bus_changed(struct bus *bus);
 
 /* The same at once: an order was carried out, and who gave it may ask what has come of it. */
-void bus_changed_by_order(struct bus *bus);
+void bus_changed_at_once(struct bus *bus);
 
 /* In a round: an account, which is taken over; whether the account of that snapshot is one that was put with the same stamp,
  * and so may stay. The stamp is of the caller's, 0: none. */
 int bus_put(struct bus *bus, struct account *account, uint64_t stamp);
 bool bus_keep(struct bus *bus, const char *name, uint64_t start_sectors, uint64_t stamp);
 
-/* What the journal hears: rungs, the ends of actions, losses become signals. */
+/* What the journal hears: rungs, the ends of actions, losses become signals. Who hears that an action has failed may ask whether it
+ * is tried again, and is told what is so behind that. */
 void bus_event(struct bus *bus, const struct event *event);
 
 /* Connections that were dropped because the bus took nothing. */

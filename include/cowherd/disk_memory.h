@@ -12,37 +12,43 @@
 
 #include "cowherd/observation.h"
 
+struct disk_node {
+    dev_t number;
+    uint64_t node;
+};
+
+/* A listing: as the kernel gave it, and the same in the order of the numbers once it is sorted. */
 struct disk_nodes {
-    struct disk_node {
-        dev_t number;
-        uint64_t node;
-    } * items; /* in the order of their numbers */
+    struct disk_node *items, *sorted;
     size_t n_items;
 };
 
 /* What the last listing showed, and what is known by it. */
 struct disk_memory {
+    struct disk_nodes nodes;
     struct known_disk {
-        struct disk_node node;
         bool has_sequence;
         uint64_t sequence;
-    } * items;
-    size_t n_items;
+    } * known; /* of each of its sorted nodes */
+    size_t n_unknown;
 };
 
 /* During a look: the sequence number that this device had at the last one. Returns whether it is known. */
 bool disk_memory_find(const struct disk_memory *memory, dev_t number, uint64_t *ret_sequence);
 
-/* After it, with a listing made since: whether that number was another disk's. What was never known is not refuted. */
+/* After it, with a listing made since: whether it is the last one word for word, and every disk in it is known. Then
+ * nothing is refuted and nothing learnt, and what follows may be left out; it is what all looks but a few find. */
+bool disk_memory_is_confirmed(const struct disk_memory *memory, const struct disk_nodes *nodes);
+
+/* Else, of a listing that is sorted: whether that number was another disk's. What was never known is not refuted. */
 bool disk_memory_is_refuted(const struct disk_memory *memory, const struct disk_nodes *nodes, dev_t number);
 
-/* Then: takes the listing, and from the observation the numbers of the disks that are still the same. 0, or -ENOMEM and
- * nothing is known any more. */
-int disk_memory_take(struct disk_memory *memory, const struct disk_nodes *nodes,
-                     const struct observation *seen);
+/* Then: takes the sorted listing away, and from the observation the numbers of the disks that are still the same. 0, or
+ * -ENOMEM and nothing is known any more. */
+int disk_memory_take(struct disk_memory *memory, struct disk_nodes *nodes, const struct observation *seen);
 
 void disk_memory_done(struct disk_memory *memory);
 
-/* Puts the items in their order. */
-void disk_nodes_sort(struct disk_nodes *nodes);
+/* 0 or -ENOMEM. */
+int disk_nodes_sort(struct disk_nodes *nodes);
 void disk_nodes_done(struct disk_nodes *nodes);

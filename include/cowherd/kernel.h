@@ -19,6 +19,10 @@ void kernel_open(void (*log)(int priority, const char *message));
  * looked at is left out; one whose lookup failed otherwise is in it with its error. */
 int kernel_observe(struct observation *ret_observation);
 
+/* Takes one back, for the next one to be made in its memory; it is empty then. For who looks again and again: else
+ * observation_done(). */
+void kernel_recycle(struct observation *observation);
+
 /* One device anew: numbers, open count and the status of its snapshot targets; the tables are those of
  * `known`, a device of an earlier observation, for a table swap raises an event of its own. -ESTALE where the
  * targets are no longer the ones of `known`. */

@@ -10,3 +10,6 @@
 
 /* Returns 0 or a negative errno. path is absolute. */
 int metrics_file_replace(const char *path, const char *text, size_t length);
+
+/* Removes one that is no longer wanted. 0 or a negative errno. */
+int metrics_file_remove(const char *path);

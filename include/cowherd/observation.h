@@ -17,6 +17,7 @@
 struct dm_table {
     struct target *targets;
     size_t n_targets;
+    size_t n_allocated;
 };
 
 struct dm_device {
@@ -36,7 +37,7 @@ struct dm_device {
 struct observation {
     struct dm_device *devices;
     size_t n_devices;
-    size_t n_allocated;
+    size_t n_allocated; /* those behind n_devices are empty, but for the memory of their tables */
 };
 
 /* The device of that number, or NULL. */
@@ -70,12 +71,22 @@ const struct target *dm_device_only_target(const struct dm_device *device);
 bool dm_uuid_is_lvm(const char *uuid);
 bool dm_device_is_lvm(const struct dm_device *device);
 
+/* Makes room for so many devices in all, where it is known beforehand. 0 or -ENOMEM. */
+int observation_reserve(struct observation *observation, size_t n_devices);
+
 /* Appends an empty device. Returns it, valid until the next one is added, or NULL without memory. */
 struct dm_device *observation_add(struct observation *observation);
 
 /* Appends a target to a table. Returns 0 or -ENOMEM. */
 int dm_table_add(struct dm_table *table, const struct target *target);
 
-/* Free what they own and leave it empty, ready to be filled again. */
+/* Takes a device away again. */
+void observation_remove(struct observation *observation, size_t i);
+
+/* Leave it empty, its memory ready to be used again: to be given new pages at each look costs as much as parsing it. */
+void dm_table_clear(struct dm_table *table);
+void observation_clear(struct observation *observation);
+
+/* Free what they own and leave it empty. */
 void dm_device_done(struct dm_device *device);
 void observation_done(struct observation *observation);

@@ -10,6 +10,7 @@ die() { echo "${0##*/}: $*" >&2; exit 2; }
 prepare_tree() {
     local build=$TOP/build/release compiler program
     [[ -f $build/cmake_install.cmake ]] || die "no build in build/release: build the release preset"
+    cmake --build "$build" >"$build/bench.log" 2>&1 || { cat "$build/bench.log" >&2; die "it does not build"; }
     work=$(mktemp -d "${TMPDIR:-/tmp}/cowherd-bench.XXXXXX")
     trap 'rm -rf "$work"' EXIT
     tree=$work/tree

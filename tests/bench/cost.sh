@@ -4,12 +4,12 @@
 #   MEMORY WHO KIND N RSS_KB PSS_KB VMLCK_KB LOCKED_KB THREADS
 #   SWEEP N DEVICES BARE_NSEC BARE_IOCTLS DAEMON_NSEC DAEMON_IOCTLS
 #   ASK N WHO TOOK_USEC ITSELF_USEC DAEMON_USEC BUS_USEC
-#   WRITE UNWATCHED_USEC WATCHED_USEC UNWATCHED_USEC
+#   WRITE CASE UNWATCHED_USEC WATCHED_USEC UNWATCHED_USEC
 # timeout: 14000
 # shellcheck source=../vm/lib.sh
 . /tests/lib.sh
 export LVM_SUPPRESS_FD_WARNINGS=1
-counts=1 lvm_counts=1 idle=60 idle_polling=60 load=30 writes=1
+counts=1 lvm_counts=1 idle=60 idle_polling=60 load=30 write_cases=linear/0/yes
 [[ ! -e /tests/bench/cost.conf ]] || . /tests/bench/cost.conf
 
 BENCH=/tests/bench
@@ -69,13 +69,13 @@ without_udev() {
     systemctl start "${units[@]}" systemd-udevd.service
 }
 
-# quiet N: so many snapshots that nobody writes to, made in one call. Their stores hold nothing and are so large that by polling
-# they are looked at as seldom as can be.
+# quiet N: so many snapshots that nobody writes to, made in one call. Their stores are linear, as lvm's, hold nothing, and are so
+# large that by polling they are looked at as seldom as can be.
 quiet() {
     local i major reserve text="zero,,$FIRST_MINOR,rw,0 $STORE zero"
     major=$(sed -n 's/ device-mapper$//p' /proc/devices)
     for ((i = 1; i <= $1; i++)); do
-        text+=";q$i-store,,$((FIRST_MINOR + 2 * i)),rw,0 $STORE zero"
+        text+=";q$i-store,,$((FIRST_MINOR + 2 * i)),rw,0 $STORE linear $major:$FIRST_MINOR 0"
         text+=";q$i,,$((FIRST_MINOR + 2 * i + 1)),rw,0 $STORE snapshot $major:$FIRST_MINOR $major:$((FIRST_MINOR + 2 * i)) P $CHUNK"
     done
     reserve=$(cat $RESERVE)
@@ -171,21 +171,50 @@ piece() {
         awk '$1 == "w" { if (!first) first = $2; last = $2 } END { printf "%.0f\n", last - first }'
 }
 
-# One store, filled by seven pieces, every other one while the daemon watches.
+# make_loaded_on linear|disk|null|loop: where its store lies: a part of a RAM disk, one as a whole, a disk with a queue of requests
+# that is memory too, or a loop device.
+make_loaded_on() {
+    local store=/dev/ram3
+    case $1 in
+    linear)
+        make_loaded
+        return
+        ;;
+    null)
+        modprobe null_blk nr_devices=1 gb=1 memory_backed=1 irqmode=0
+        store=/dev/nullb0
+        ;;
+    loop)
+        truncate -s ${LOADED_MIB}M /run/loaded
+        store=$(losetup -f --show --direct-io=off /run/loaded)
+        ;;
+    esac
+    dd if=/dev/zero of="$store" bs=4096 count=1 oflag=direct status=none
+    dmsetup create loaded --table "0 $(sectors /dev/ram2) snapshot /dev/ram2 $store P 8"
+    dmsetup create loaded-origin --table "0 $(sectors /dev/ram2) snapshot-origin /dev/ram2"
+    LOADED=/dev/mapper/loaded-origin
+}
+
+# fill_in_pieces STORE/BESIDE/MEANS: one store, of that kind, filled by seven pieces, every other one while the daemon watches it
+# and as many others, counting by those means.
 fill_in_pieces() {
-    local i took=()
+    local i store beside means took=()
+    IFS=/ read -r store beside means <<<"$1"
     printf '%s\n' '[snapshot *]' 'at 99% = alert' | config
-    rm -rf /run/systemd/system/cowherd.service.d
-    systemctl daemon-reload
-    make_loaded
+    printf '[Service]\nEnvironment=COWHERD_COUNTING=%s\n' "$means" | dropin
+    [[ $beside -eq 0 ]] || without_udev quiet "$beside"
+    make_loaded_on "$store"
     for i in {0..6}; do
         if ((i % 2)); then start_cowherd; else stop_cowherd; fi
-        sleep 1
+        sleep $((1 + beside / 10))
         AT=$((i * PIECE_MIB))
         took[i]=$(piece)
     done
-    for i in 0 2 4; do echo "WRITE ${took[i]} ${took[i + 1]} ${took[i + 2]}"; done
-    remove_loaded
+    for i in 0 2 4; do echo "WRITE $1 ${took[i]} ${took[i + 1]} ${took[i + 2]}"; done
+    without_udev remove_devices
+    losetup -D
+    rm -f /run/loaded
+    ! grep -q '^null_blk ' /proc/modules || modprobe -r null_blk
 }
 
 # ---- lvm's snapshots
@@ -212,5 +241,5 @@ trap ': >/etc/lvm/lvmlocal.conf' EXIT
 modprobe dm-zero
 mount -t tracefs nodev /sys/kernel/tracing 2>/dev/null || true
 for n in $lvm_counts; do with_lvm "$n"; done
-for ((i = 0; i < writes; i++)); do fill_in_pieces; done
+for one in $write_cases; do fill_in_pieces "$one"; done
 for n in $counts; do raw "$n"; done

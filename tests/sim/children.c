@@ -37,6 +37,7 @@ struct sim_child {
     bool ended, killed, has_result;
     dev_t held; /* a device that it has open */
     uint64_t held_sequence;
+    uint64_t seen_sequence;
     size_t size;
     char result[4096]; /* PIPE_BUF */
 };
@@ -151,6 +152,8 @@ int child_take_result(struct child *child, void *ret_result, size_t size)
 {
     struct sim_child *of = &children[child->result_fd - RESULT_FD];
     bool whole = of->has_result && of->size == size && !of->killed;
+    if (of->acts)
+        oracle_result_taken();
     if (whole)
         memcpy(ret_result, of->result, size);
     child->result_fd = -1;
@@ -191,6 +194,16 @@ int children_call(void)
     children_pause(hangs ? world.hang_usec
                          : random_between(&world.random, LIVELY_USEC, world.history->call_usec));
     return fails ? world.failure : 0;
+}
+
+void children_look(void)
+{
+    running->seen_sequence = world.n_sequences;
+}
+
+uint64_t children_looked_at_sequence(void)
+{
+    return running->seen_sequence;
 }
 
 uint64_t children_next_usec(void)

@@ -18,6 +18,10 @@ void children_pause(uint64_t usec);
 const struct intent *children_intent(void);
 bool children_is_daemon(void);
 
+/* The running child has seen the devices as they are; what was the latest one's number when it did. */
+void children_look(void);
+uint64_t children_looked_at_sequence(void);
+
 /* When the next one goes on; UINT64_MAX: none. */
 uint64_t children_next_usec(void);
 

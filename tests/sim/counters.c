@@ -134,8 +134,9 @@ bool counters_were_active(dev_t store)
 
 /* ---- the daemon's */
 
-int write_counters_open(struct write_counters **ret_counters)
+int write_counters_open(enum counting_way way, struct write_counters **ret_counters)
 {
+    (void)way;
     if (world.history->n_cpus == 0)
         return -ENOENT;
     counters_abandon();

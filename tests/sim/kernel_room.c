@@ -53,8 +53,13 @@ int kernel_observe(struct observation *ret_observation)
         observe(&world.groups[i].machine, &seen);
     *ret_observation = seen;
     if (!children_is_daemon())
-        oracle_child_looks();
+        children_look();
     return 0;
+}
+
+void kernel_recycle(struct observation *observation)
+{
+    observation_done(observation);
 }
 
 /* As the kernel's status lines tell: kinds and places, not what they are over. */

@@ -46,6 +46,7 @@ void oracle_daemon_starts(void)
     oracle.config = oracle.read_config;
     oracle.has_cause = true;
     oracle.has_looked = oracle.was_reloaded = oracle.look_failed = false;
+    oracle.late_usec = 0; /* of a wake-up in which the one before ended */
     oracle.idle_wake_ups = 0;
     oracle.manager = NULL;
 }

@@ -211,18 +211,17 @@ void oracle_child_ended(const struct intent *intent, const void *data)
         attempts->failures++;
         attempts->failed_usec = world.clock_usec;
     }
+    if (shadow)
+        shadow->active_usec = world.clock_usec;
+}
+
+/* By the daemon, which looks at what was done: a dm event may have had it look since the child ended. */
+void oracle_result_taken(void)
+{
     oracle.has_cause = true;
-    if (!shadow)
-        return;
-    shadow->active_usec = world.clock_usec;
 }
 
 /* ---- changes */
-
-void oracle_child_looks(void)
-{
-    oracle.sequence_at_child_look = world.n_sequences;
-}
 
 bool action_has_rung(const struct group *group, const struct intent *intent)
 {
@@ -241,13 +240,13 @@ static bool is_destructive(const struct intent *intent, const struct model_devic
            (swaps_snapshot || (is_snapshot && (change == CHANGE_REMOVE || change == CHANGE_SUSPEND)));
 }
 
-/* One that was made anew since the child looked is a moment that nobody can close. */
+/* One that was made anew since this child looked is a moment that nobody can close. */
 static void judge_identity(const struct group *group, const struct intent *intent,
                            const struct model_device *device)
 {
     size_t index = (size_t)(device - group->machine.devices);
     const char *wanted = index == D ? intent->origin_user_uuid : intent->uuid;
-    if (index != X && device->disk_sequence <= oracle.sequence_at_child_look &&
+    if (index != X && device->disk_sequence <= children_looked_at_sequence() &&
         strcmp(device->uuid, wanted) != 0)
         oracle_fails("%s: \"%s\" is done to %s", intent->uuid, intent->rung, device->uuid);
 }

@@ -9,8 +9,9 @@
 #include "devices.h"
 #include "oracle_state.h"
 
-#define CALM_USEC UINT64_C(60000000) /* after it nobody is held for what waits */
-#define TOLERANCE 120                /* percent: a rate is replaced from a tenth of a difference on */
+#define CALM_USEC     UINT64_C(60000000) /* after it nobody is held for what waits */
+#define CAUTIOUS_USEC UINT64_C(3000000)
+#define TOLERANCE     120 /* percent: a rate is replaced from a tenth of a difference on */
 
 /* Nobody is held for longer than an action's deadline. */
 #define FLIGHT_MAX_USEC (DM_ACTION_DEADLINE_USEC - UINT64_C(1000000))
@@ -104,11 +105,10 @@ static uint64_t filled_bytes(uint64_t usec)
     return (uint64_t)((unsigned __int128)oracle.history->assumed_bytes_per_second * usec / 1000000);
 }
 
-/* What is left lasts for twice as long as the action has been seen to take, and has at least taken; past its time, for
- * four times as long. */
-static uint64_t allowed_bytes_per_second(uint64_t left_bytes, uint64_t took_usec, uint64_t elapsed_usec)
+/* What is left lasts for twice as long as the action is still to take, and has at least taken; past its time, for four times as
+ * long. It is to take what it has been seen to take, and from when it was wanted CAUTIOUS_USEC at least. */
+static uint64_t allowed_bytes_per_second(uint64_t left_bytes, uint64_t rest_usec, uint64_t elapsed_usec)
 {
-    uint64_t rest_usec = took_usec > elapsed_usec ? took_usec - elapsed_usec : 1;
     uint64_t usec = max(rest_usec, 2 * elapsed_usec);
     uint64_t rate = (uint64_t)((unsigned __int128)left_bytes * 1000000 / 2 / usec);
     return max(rate, BRAKE_FLOOR_BYTES_PER_SECOND);
@@ -126,7 +126,9 @@ static void judge_unheld(struct shadow *shadow)
     uint64_t elapsed_usec = seen > began ? seen - began : 0;
     uint64_t took_usec = pace_took_usec(shadow, intent->action);
     uint64_t left_bytes = shadow->level.chunks_left * group->setup->chunk_sectors * UINT64_C(512);
-    uint64_t allowed = allowed_bytes_per_second(left_bytes, took_usec, elapsed_usec);
+    uint64_t cautious_usec = flight_usec < CAUTIOUS_USEC ? CAUTIOUS_USEC - flight_usec : 0;
+    uint64_t rest_usec = took_usec > elapsed_usec ? took_usec - elapsed_usec : 1;
+    uint64_t allowed = allowed_bytes_per_second(left_bytes, max(rest_usec, cautious_usec), elapsed_usec);
     if (2 * filled_bytes(max(took_usec, elapsed_usec)) <= left_bytes)
         return;
     if (!is_held(group))

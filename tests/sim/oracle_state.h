@@ -108,7 +108,6 @@ struct oracle {
     bool has_looked;
     bool look_failed;
     uint64_t looked_usec;
-    uint64_t sequence_at_child_look;
     uint64_t idle_wake_ups, looks_at_wake_up;
     char verdict[512];
 };

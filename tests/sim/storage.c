@@ -12,6 +12,7 @@
 #include "devices.h"
 #include "oracle.h"
 #include "world.h"
+#include "writers.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -273,6 +274,8 @@ int brake_limit_set(const struct brake_limit *limit, struct brake_limit_result *
     if (r < 0 || !group)
         return r < 0 ? r : -ESTALE;
     group->cap = limit->rate;
+    if (limit->rate.bytes_per_second != UINT64_MAX)
+        writers_take_slice(group);
     world_trace("writers of group %u are held to %" PRIu64 " bytes, %" PRIu64 " writes a second",
                 group->index, limit->rate.bytes_per_second, limit->rate.writes_per_second);
     return 0;

@@ -4,6 +4,7 @@
 #include "oracle.h"
 
 #define SECOND_USEC UINT64_C(1000000)
+#define SLICE_USEC  UINT64_C(100000)
 
 static uint64_t writes_per_second_times(const struct group *group, uint64_t bytes_each)
 {
@@ -96,15 +97,27 @@ static void advance_merge(struct group *group, uint64_t usec)
                            group->setup->writer_cpus);
 }
 
-void writers_advance(struct group *group, uint64_t usec)
+static void write_for(struct group *group, uint64_t usec, const bool could_fill[2])
 {
-    bool could_fill[2] = {writers_may_fill(group, S), writers_may_fill(group, T)};
     uint64_t chunks = take_chunks(group, &group->fill_carried, writers_fill_rate(group), usec);
     for (size_t i = 0; i < 2 && chunks > 0; i++)
         if (could_fill[i])
             fill(group, i == 0 ? S : T, chunks);
+}
+
+void writers_advance(struct group *group, uint64_t usec)
+{
+    bool could_fill[2] = {writers_may_fill(group, S), writers_may_fill(group, T)};
+    write_for(group, usec, could_fill);
     if (devices_are_merging(group))
         advance_merge(group, usec);
+    note_losses(group, could_fill);
+}
+
+void writers_take_slice(struct group *group)
+{
+    bool could_fill[2] = {writers_may_fill(group, S), writers_may_fill(group, T)};
+    write_for(group, SLICE_USEC, could_fill);
     note_losses(group, could_fill);
 }
 

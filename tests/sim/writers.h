@@ -16,5 +16,8 @@ void writers_write_at(struct group *group, uint64_t bytes_per_second);
 /* So much time goes by. */
 void writers_advance(struct group *group, uint64_t usec);
 
+/* Their limit is set: that begins a slice, all of which may be written at once (the kernel's blk-throttle.c). */
+void writers_take_slice(struct group *group);
+
 /* When something comes of writing alone; UINT64_MAX: never. */
 uint64_t writers_next_usec(void);

@@ -12,13 +12,14 @@
 #define MSEC   UINT64_C(1000)
 #define SECOND (1000 * MSEC)
 
+#define SLICE_USEC (100 * MSEC) /* that io.max lets through at once when it is set */
+
 /* 16 MiB left in chunks of 4 KiB, an action of 3 s. */
 static const struct brake_subject usual = {
     .chunks_left = 4096,
     .chunk_bytes = 4 * KIB,
     .fastest_bytes_per_second = 256 * MIB,
     .expected_usec = 3 * SECOND,
-    .is_measured = true,
 };
 
 static void test_rate(void **state)
@@ -36,15 +37,13 @@ static void test_rate(void **state)
     assert_int_equal(brake_rate(&subject).writes_per_second, 256);
 }
 
-static void test_not_measured(void **state)
+static void test_cautious(void **state)
 {
     (void)state;
     struct brake_subject subject = usual;
-    subject.expected_usec = 200 * MSEC;
-    assert_int_equal(brake_rate(&subject).bytes_per_second, 40 * MIB);
-    subject.is_measured = false;
+    subject.expected_usec = 200 * MSEC; /* may take longer than it ever has */
     assert_int_equal(brake_rate(&subject).bytes_per_second, 16 * MIB / 6);
-    subject.expected_usec = 6 * SECOND; /* assumed to be longer still */
+    subject.expected_usec = 6 * SECOND;
     assert_int_equal(brake_rate(&subject).bytes_per_second, 16 * MIB / 12);
 }
 
@@ -128,24 +127,34 @@ struct filling {
     unsigned groups;      /* each may write at the rate */
     unsigned write_costs; /* chunks that each write costs beside its bytes' */
     uint64_t look_usec;
+    uint64_t slice_usec; /* of its rate, that comes at once when a limit is set */
 };
 
-/* The chunks that are left after that time; a rate is replaced only where it differs enough. */
+/* In a time at that rate. */
+static double filled(const struct filling *filling, struct brake_rate held, uint64_t usec)
+{
+    double bytes = (double)held.bytes_per_second / (double)filling->subject.chunk_bytes;
+    double writes = filling->write_costs * (double)held.writes_per_second;
+    return filling->groups * (bytes + writes) * (double)usec / SECOND;
+}
+
+/* The chunks that are left after that time; a rate is replaced only where it differs enough, and then a slice comes at once. */
 static uint64_t left_after(struct filling filling, uint64_t usec)
 {
-    struct brake_subject subject = filling.subject;
-    struct brake_rate held = brake_rate(&subject);
-    double left = (double)subject.chunks_left;
+    struct brake_subject *subject = &filling.subject;
+    struct brake_rate held = BRAKE_FREE;
+    double left = (double)subject->chunks_left;
     for (uint64_t now = 0; now < usec && left >= 1; now += MSEC) {
         if (now % filling.look_usec == 0) {
-            subject.chunks_left = (uint64_t)left;
-            subject.elapsed_usec = now;
-            struct brake_rate rate = brake_rate(&subject);
-            held = brake_rate_differs(held, rate) ? rate : held;
+            subject->chunks_left = (uint64_t)left;
+            subject->elapsed_usec = now;
+            struct brake_rate rate = brake_rate(subject);
+            if (brake_rate_differs(held, rate)) {
+                held = rate;
+                left -= filled(&filling, held, filling.slice_usec);
+            }
         }
-        double bytes = (double)held.bytes_per_second / (double)subject.chunk_bytes;
-        double writes = filling.write_costs * (double)held.writes_per_second;
-        left -= filling.groups * (bytes + writes) / 1000;
+        left -= filled(&filling, held, MSEC);
     }
     return left < 1 ? 0 : (uint64_t)left;
 }
@@ -155,10 +164,10 @@ static struct filling filling_of(uint64_t store_left, uint64_t chunk_bytes, uint
     return (struct filling){
         .subject = {.chunks_left = store_left / chunk_bytes,
                     .chunk_bytes = chunk_bytes,
-                    .expected_usec = expected_usec,
-                    .is_measured = true},
+                    .expected_usec = expected_usec},
         .groups = 1,
         .look_usec = 50 * MSEC,
+        .slice_usec = SLICE_USEC,
     };
 }
 
@@ -189,10 +198,10 @@ static void test_longer_than_expected(void **state)
     (void)state;
     assert_true(left_after(filling_of(16 * MIB, 4 * KIB, 100 * MSEC), 3 * SECOND) > 4096 / 8);
     assert_true(left_after(filling_of(16 * MIB, 64 * KIB, 200 * MSEC), 3 * SECOND) > 256 / 4);
-    assert_true(left_after(filling_of(64 * MIB, 4 * KIB, 3 * SECOND), 30 * SECOND) > 16384 / 4);
-    struct filling unmeasured = filling_of(16 * MIB, 4 * KIB, 200 * MSEC);
-    unmeasured.subject.is_measured = false;
-    assert_true(left_after(unmeasured, 3 * SECOND) > 4096 / 2);
+    struct filling filling = filling_of(64 * MIB, 4 * KIB, 3 * SECOND);
+    assert_true(left_after(filling, 30 * SECOND) > 16384 / 6);
+    filling.slice_usec = 0;
+    assert_true(left_after(filling, 30 * SECOND) > 16384 / 4);
 }
 
 /* Small writes alone: one chunk each, however few bytes. */
@@ -297,7 +306,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rate),
-        cmocka_unit_test(test_not_measured),
+        cmocka_unit_test(test_cautious),
         cmocka_unit_test(test_floor),
         cmocka_unit_test(test_extremes),
         cmocka_unit_test(test_needed),

@@ -136,8 +136,7 @@ static bool survives_held(struct fixture *fixture, unsigned groups)
     double left = (double)(rung->room_bytes / chunk) - (double)gone;
     struct brake_subject subject = {
         .chunk_bytes = chunk,
-        .expected_usec = brake_expected_usec(rung->action_usec, rung->is_lvm, 50 * MSEC),
-        .is_measured = true};
+        .expected_usec = brake_expected_usec(rung->action_usec, rung->is_lvm, 50 * MSEC)};
     struct brake_rate held = {0};
     for (uint64_t now = 0; now < rung->action_usec; now += MSEC) {
         if (now % (50 * MSEC) == 0) {

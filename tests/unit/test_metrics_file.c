@@ -151,6 +151,15 @@ static void test_a_failed_write_keeps_the_old_file(void **state)
     assert_int_equal(n_files(), 1);
 }
 
+static void test_one_that_is_not_wanted_is_removed(void **state)
+{
+    (void)state;
+    assert_int_equal(metrics_file_replace(path_of("m.prom"), "x\n", 2), 0);
+    assert_int_equal(metrics_file_remove(path_of("m.prom")), 0);
+    assert_int_equal(n_files(), 0);
+    assert_int_equal(metrics_file_remove(path_of("m.prom")), -ENOENT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -160,6 +169,7 @@ int main(void)
         cmocka_unit_test_setup(test_a_link_leads_nowhere, empty_directory),
         cmocka_unit_test_setup(test_what_cannot_be_written_leaves_nothing_behind, empty_directory),
         cmocka_unit_test_setup(test_a_failed_write_keeps_the_old_file, empty_directory),
+        cmocka_unit_test_setup(test_one_that_is_not_wanted_is_removed, empty_directory),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }

@@ -62,7 +62,7 @@ static void set_up(struct scene_fixture *fixture)
                     {.number = D, .name = "s-origin"}},
     };
     for (size_t i = 0; i < N_DEVICES; i++)
-        fixture->devices[i].active = (struct dm_table){&fixture->targets[i], 1};
+        fixture->devices[i].active = (struct dm_table){.targets = &fixture->targets[i], .n_targets = 1};
     fixture->waiting[0] = fixture->targets[STORE_DEVICE];
     fixture->waiting[0].length_sectors = GOAL_SECTORS;
     fixture->seen = (struct observation){.devices = fixture->devices, .n_devices = N_DEVICES};
@@ -71,7 +71,7 @@ static void set_up(struct scene_fixture *fixture)
 static void load_store(struct scene_fixture *fixture)
 {
     fixture->devices[STORE_DEVICE].has_inactive = true;
-    fixture->devices[STORE_DEVICE].inactive = (struct dm_table){fixture->waiting, 1};
+    fixture->devices[STORE_DEVICE].inactive = (struct dm_table){.targets = fixture->waiting, .n_targets = 1};
 }
 
 /* The plan in words: "verdict: step, step". */
@@ -288,7 +288,7 @@ static void test_a_rollback_is_taken_back_first(void **state)
     (void)state;
     set_up(&fixture);
     fixture.devices[ORIGIN_USER].has_inactive = true;
-    fixture.devices[ORIGIN_USER].inactive = (struct dm_table){&merge, 1};
+    fixture.devices[ORIGIN_USER].inactive = (struct dm_table){.targets = &merge, .n_targets = 1};
     fixture.devices[SNAPSHOT].suspended = true;
     plan_make(&fixture.intent, &fixture.seen, &fixture.plan);
     assert_int_equal(fixture.plan.verdict, PLAN_ACT);

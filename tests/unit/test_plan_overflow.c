@@ -41,8 +41,10 @@ static void set_up(struct fixture *fixture, enum target_kind kind, enum snapshot
 {
     *fixture = (struct fixture){0};
     fixture->active[0] = snapshot_target(kind, STORE, state);
-    fixture->devices[0] = (struct dm_device){
-        .name = "S", .number = SNAPSHOT, .active = {fixture->active, 1}, .inactive = {&fixture->inactive, 0}};
+    fixture->devices[0] = (struct dm_device){.name = "S",
+                                             .number = SNAPSHOT,
+                                             .active = {.targets = fixture->active, .n_targets = 1},
+                                             .inactive = {.targets = &fixture->inactive}};
     fixture->seen = (struct observation){.devices = fixture->devices, .n_devices = 1};
     fixture->intent = (struct intent){.action = ACTION_MERGE,
                                       .role = ROLE_LIVE,
@@ -61,7 +63,7 @@ static void add_sibling(struct fixture *fixture, uint64_t total_sectors)
     fixture->active[1].status.used_sectors = 2 * CHUNK_SECTORS;
     fixture->active[1].status.total_sectors = total_sectors;
     fixture->devices[1] = (struct dm_device){
-        .name = "T", .number = SIBLING, .active = {&fixture->active[1], 1}};
+        .name = "T", .number = SIBLING, .active = {.targets = &fixture->active[1], .n_targets = 1}};
     fixture->seen.n_devices = 2;
 }
 
@@ -161,7 +163,7 @@ static void test_not_in_the_backup_role(void **state)
     fixture.active[1] = (struct target){
         .kind = TARGET_SNAPSHOT_ORIGIN, .length_sectors = LENGTH_SECTORS, .origin = ORIGIN};
     fixture.devices[1] = (struct dm_device){
-        .name = "D", .number = SIBLING, .active = {&fixture.active[1], 1}};
+        .name = "D", .number = SIBLING, .active = {.targets = &fixture.active[1], .n_targets = 1}};
     fixture.seen.n_devices = 2;
     expect_plan(&fixture, PLAN_ABANDON, "forget");
     fixture.intent.role = ROLE_BACKUP;

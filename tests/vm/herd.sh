@@ -3,7 +3,8 @@
 
 main_pid() { systemctl show -P MainPID cowherd.service; }
 wakeups() { awk '/^voluntary_ctxt/ { n += $2 } END { print n }' "/proc/$(main_pid)"/task/*/status; }
-counters() { find "/proc/$(main_pid)/fd" -lname '*perf_event*' | wc -l; }
+descriptors() { find "/proc/$(main_pid)/fd" -lname "*$1*" | wc -l; }
+counters() { echo $(($(descriptors perf_event) + $(descriptors bpf_link))); } # by which it counts
 counters_are() { [[ $(counters) -eq $1 ]]; }
 
 # make_herd: idle0, idle1 …, their stores side by side on one disk, made by two commands: each of its own takes its time.
