@@ -23,12 +23,13 @@ static void sort(struct accounts *accounts)
         qsort(accounts->items, accounts->n_items, sizeof(*accounts->items), compare);
 }
 
-int accounts_read(sd_bus_message *message, struct accounts *ret_accounts)
+int accounts_read(sd_bus_message *message, struct accounts *ret_accounts, struct failure *ret_failure)
 {
     struct accounts accounts = {0};
     int r = account_message_read(message, &accounts.items, &accounts.n_items);
     if (r < 0)
-        return r;
+        return failure_set(ret_failure, EX_SOFTWARE, "the answer of cowherd is not understood: %s",
+                           strerror(-r));
     sort(&accounts);
     *ret_accounts = accounts;
     return 0;
@@ -44,20 +45,17 @@ int accounts_ask(sd_bus *bus, struct accounts *ret_accounts, struct failure *ret
     sd_bus_message_unref(call);
     if (r < 0)
         return r;
-    r = accounts_read(reply, ret_accounts);
+    r = accounts_read(reply, ret_accounts, ret_failure);
     sd_bus_message_unref(reply);
-    if (r < 0)
-        return failure_set(ret_failure, EX_SOFTWARE, "the answer of cowherd is not understood: %s",
-                           strerror(-r));
-    return 0;
+    return r;
 }
 
 /* EX_UNAVAILABLE where there is no daemon to ask. */
 static int ask_daemon(struct accounts *ret_accounts, struct failure *ret_failure)
 {
     sd_bus *bus = NULL;
-    if (client_open(&bus) < 0)
-        return failure_set(ret_failure, EX_UNAVAILABLE, "cowherd is not running");
+    if (client_open(&bus, ret_failure) < 0)
+        return -1;
     int r = accounts_ask(bus, ret_accounts, ret_failure);
     sd_bus_flush_close_unref(bus);
     return r;
@@ -66,14 +64,10 @@ static int ask_daemon(struct accounts *ret_accounts, struct failure *ret_failure
 static int look_without_daemon(struct accounts *ret_accounts, struct failure *ret_failure)
 {
     struct accounts accounts = {.is_offline = true, .why_offline = *ret_failure};
-    if (offline_accounts(&accounts.items, &accounts.n_items, ret_failure) < 0) {
-        if (ret_failure->code == EX_NOPERM)
-            failure_set(ret_failure, EX_NOPERM,
-                        "%s, and only root may ask the kernel itself: see \"systemctl status cowherd\", or "
-                        "ask as root",
-                        accounts.why_offline.sentence);
-        return -1;
-    }
+    struct failure failure;
+    if (offline_accounts(&accounts.items, &accounts.n_items, &failure) < 0)
+        return failure_set(ret_failure, failure.code, "%s, and %s", accounts.why_offline.sentence,
+                           failure.sentence);
     sort(&accounts);
     *ret_accounts = accounts;
     return 0;
@@ -128,7 +122,7 @@ int accounts_select(struct accounts *accounts, char *const patterns[], size_t n_
     for (size_t i = 0; i < n_patterns; i++)
         if (!mark_meant(accounts, patterns[i], wanted)) {
             free(wanted);
-            return failure_set(ret_failure, EX_NOINPUT, "there is no snapshot \"%s\"",
+            return failure_set(ret_failure, EX_NOINPUT, "There is no snapshot %s.",
                                event_text_name(patterns[i], text));
         }
     keep_wanted(accounts, wanted);

@@ -19,8 +19,8 @@ int accounts_get(struct accounts *ret_accounts, struct failure *ret_failure);
 /* From the daemon alone, over this bus. */
 int accounts_ask(sd_bus *bus, struct accounts *ret_accounts, struct failure *ret_failure);
 
-/* The answer to GetManagedObjects. Returns 0 or a negative errno. */
-int accounts_read(sd_bus_message *message, struct accounts *ret_accounts);
+/* The answer to GetManagedObjects. Returns 0, or -1 and why. */
+int accounts_read(sd_bus_message *message, struct accounts *ret_accounts, struct failure *ret_failure);
 
 /* Keeps those that a pattern matches (names.h), all where there is none. EX_NOINPUT where one matches nobody. */
 int accounts_select(struct accounts *accounts, char *const patterns[], size_t n_patterns,

@@ -3,11 +3,15 @@
 #include "plugin.h"
 #include "printable.h"
 #include <argp.h>
+#include <errno.h>
 
 struct options {
     struct limits warning, critical;
     struct argument_names names;
+    struct failure failure; /* what is wrong with them */
 };
+
+#define OPTIONS_NONE ((struct options){.warning = LIMITS_NONE, .critical = LIMITS_NONE})
 
 static const struct argp_option argp_options[] = {
     {"warning", 'w', "LIMIT", 0, "Warn from N% used, or below a TIME left (70%)", 0},
@@ -15,11 +19,27 @@ static const struct argp_option argp_options[] = {
     {0},
 };
 
-static void take_limit(const char *text, struct limits *limits, struct argp_state *state)
+static error_t refuse(struct options *options, const char *what, const char *error)
+{
+    failure_set(&options->failure, PLUGIN_UNKNOWN, "%s%s", what, error);
+    return EINVAL;
+}
+
+static error_t take_limit(const char *text, struct limits *limits, struct options *options)
 {
     const char *error;
-    if (limits_parse(text, limits, &error) < 0)
-        argp_error(state, "\"%s\": %s", text, error);
+    char what[80];
+    if (limits_parse(text, limits, &error) == 0)
+        return 0;
+    snprintf(what, sizeof(what), "\"%.70s\": ", text);
+    return refuse(options, what, error);
+}
+
+static error_t complete(struct options *options)
+{
+    const char *error;
+    return limits_complete(&options->warning, &options->critical, &error) < 0 ? refuse(options, "", error)
+                                                                              : 0;
 }
 
 static error_t take_option(int key, char *argument, struct argp_state *state)
@@ -30,11 +50,11 @@ static error_t take_option(int key, char *argument, struct argp_state *state)
         state->child_inputs[0] = &options->names;
         return 0;
     case 'w':
-        take_limit(argument, &options->warning, state);
-        return 0;
+        return take_limit(argument, &options->warning, options);
     case 'c':
-        take_limit(argument, &options->critical, state);
-        return 0;
+        return take_limit(argument, &options->critical, options);
+    case ARGP_KEY_END:
+        return complete(options);
     default:
         return ARGP_ERR_UNKNOWN;
     }
@@ -60,17 +80,26 @@ static int report_unknown(const struct failure *failure)
     return PLUGIN_UNKNOWN;
 }
 
+/* argp tells errors on standard error, which a monitoring system does not read: so it is silent at first, which takes --help with
+ * it. */
+static int parse(int argc, char **argv, struct options *options)
+{
+    struct options again = OPTIONS_NONE;
+    if (argp_parse(&argp, argc, argv, ARGP_NO_ERRS, NULL, options) == 0)
+        return argp_parse(&argp, argc, argv, 0, NULL, &again);
+    if (!options->failure.code)
+        refuse(options, "a wrong command line: see \"cowctl check --help\"", "");
+    return -1;
+}
+
 int command_check(int argc, char **argv)
 {
-    struct options options = {.warning = LIMITS_NONE, .critical = LIMITS_NONE};
+    struct options options = OPTIONS_NONE;
     struct accounts accounts;
     struct failure failure;
     argp_err_exit_status = PLUGIN_UNKNOWN;
-    argp_parse(&argp, argc, argv, 0, NULL, &options);
-    if (!limits_has_any(&options.warning))
-        options.warning.percent = 70;
-    if (!limits_has_any(&options.critical))
-        options.critical.percent = 90;
+    if (parse(argc, argv, &options) < 0)
+        return report_unknown(&options.failure);
     if (accounts_get(&accounts, &failure) < 0)
         return report_unknown(&failure);
     int code = accounts_select(&accounts, options.names.items, options.names.n_items, &failure) < 0

@@ -6,6 +6,8 @@
 
 #define PERCENT_MAX_CENTI 10000
 #define LIMIT_MAX         64
+#define WARNING_PERCENT   70 /* the built-in ladder's rungs */
+#define CRITICAL_PERCENT  90
 
 static int parse_percent(const char *text, struct limits *limits, const char **ret_error)
 {
@@ -19,6 +21,10 @@ static int parse_percent(const char *text, struct limits *limits, const char **r
         *ret_error = "a percentage is at most 100%";
         return -EINVAL;
     }
+    if (limits->percent >= 0) {
+        *ret_error = "there is a percentage already";
+        return -EINVAL;
+    }
     limits->percent = (double)centipercent / 100;
     return 0;
 }
@@ -27,9 +33,14 @@ static int parse_time(const char *text, struct limits *limits, const char **ret_
 {
     uint64_t usec;
     int r = value_parse_time(text, &usec, ret_error);
-    if (r == 0)
-        limits->seconds = (double)usec / 1e6;
-    return r;
+    if (r < 0)
+        return r;
+    if (limits->seconds >= 0) {
+        *ret_error = "there is a time already";
+        return -EINVAL;
+    }
+    limits->seconds = (double)usec / 1e6;
+    return 0;
 }
 
 int limits_parse(const char *text, struct limits *limits, const char **ret_error)
@@ -47,6 +58,22 @@ int limits_parse(const char *text, struct limits *limits, const char **ret_error
 bool limits_has_any(const struct limits *limits)
 {
     return limits->percent >= 0 || limits->seconds >= 0;
+}
+
+int limits_complete(struct limits *warning, struct limits *critical, const char **ret_error)
+{
+    bool is_low = critical->percent >= 0 && critical->percent < WARNING_PERCENT;
+    if (!limits_has_any(warning))
+        warning->percent = is_low ? critical->percent : WARNING_PERCENT;
+    if (!limits_has_any(critical))
+        critical->percent = warning->percent > CRITICAL_PERCENT ? warning->percent : CRITICAL_PERCENT;
+    bool is_fuller = critical->percent >= 0 && warning->percent > critical->percent;
+    bool is_sooner = warning->seconds >= 0 && warning->seconds < critical->seconds;
+    if (!is_fuller && !is_sooner)
+        return 0;
+    *ret_error = is_fuller ? "the warning's percentage is above the critical one"
+                           : "the warning's time is below the critical one";
+    return -EINVAL;
 }
 
 bool limits_are_reached(const struct limits *limits, double used_percent, double seconds_left)

@@ -3,16 +3,16 @@
 #include <string.h>
 #include <sysexits.h>
 
-int client_open(sd_bus **ret_bus)
+int client_open(sd_bus **ret_bus, struct failure *ret_failure)
 {
     sd_bus *bus = NULL;
     int r = sd_bus_open_system(&bus);
-    if (r < 0)
-        return r;
-    r = sd_bus_set_method_call_timeout(bus, CLIENT_DEADLINE_USEC);
+    if (r >= 0)
+        r = sd_bus_set_method_call_timeout(bus, CLIENT_DEADLINE_USEC);
     if (r < 0) {
         sd_bus_unref(bus);
-        return r;
+        return failure_set(ret_failure, EX_UNAVAILABLE, "the system bus cannot be reached (%s)",
+                           strerror(-r));
     }
     *ret_bus = bus;
     return 0;
@@ -32,14 +32,16 @@ int client_new_call(sd_bus *bus, const char *interface, const char *method, sd_b
     return 0;
 }
 
+static const char not_running[] = "cowherd is not running";
+
 /* Errors that have an exit code of their own; the daemon's begin with its own name. */
 static const struct {
     const char *name;
     int code;
     const char *sentence; /* NULL: the error's own */
 } known_errors[] = {
-    {SD_BUS_ERROR_SERVICE_UNKNOWN, EX_UNAVAILABLE, "cowherd is not running"},
-    {SD_BUS_ERROR_NAME_HAS_NO_OWNER, EX_UNAVAILABLE, "cowherd is not running"},
+    {SD_BUS_ERROR_SERVICE_UNKNOWN, EX_UNAVAILABLE, not_running},
+    {SD_BUS_ERROR_NAME_HAS_NO_OWNER, EX_UNAVAILABLE, not_running},
     {SD_BUS_ERROR_DISCONNECTED, EX_UNAVAILABLE, "the connection to the bus is lost"},
     {"System.Error.ENOTCONN", EX_UNAVAILABLE, "the system bus does not answer"}, /* nor let us in */
     {"System.Error.ECONNRESET", EX_UNAVAILABLE, "the connection to the bus is lost"},
@@ -62,17 +64,21 @@ static const struct {
     {"System.Error.EBUSY", 1, NULL},
     {"System.Error.EPERM", 1, NULL},
     {SD_BUS_ERROR_NO_MEMORY, EX_OSERR, NULL},
+    {SD_BUS_ERROR_LIMITS_EXCEEDED, EX_TEMPFAIL, NULL},
 };
 
 int client_failure(const sd_bus_error *error, int r, struct failure *ret_failure)
 {
     for (size_t i = 0; i < sizeof(known_errors) / sizeof(known_errors[0]); i++) {
         const char *sentence = known_errors[i].sentence;
-        if (sd_bus_error_has_name(error, known_errors[i].name))
-            return failure_set(ret_failure, known_errors[i].code, "%s",
-                               sentence         ? sentence
-                               : error->message ? error->message
-                                                : error->name);
+        if (!sd_bus_error_has_name(error, known_errors[i].name))
+            continue;
+        failure_set(ret_failure, known_errors[i].code, "%s",
+                    sentence         ? sentence
+                    : error->message ? error->message
+                                     : error->name);
+        ret_failure->is_unguarded = sentence == not_running;
+        return -1;
     }
     if (sd_bus_error_is_set(error))
         return failure_set(ret_failure, EX_SOFTWARE, "%s", error->message ? error->message : error->name);

@@ -15,8 +15,8 @@
 /* The daemon's loop answers in milliseconds; so long it is given on a machine that is close to standing still. */
 #define CLIENT_DEADLINE_USEC UINT64_C(10000000)
 
-/* Connects to the bus. Returns 0 or a negative errno: then there is no bus for us. */
-int client_open(sd_bus **ret_bus);
+/* Connects to the bus. Returns 0; or -1 and EX_UNAVAILABLE where it cannot be reached: then nobody knows whether there is a daemon. */
+int client_open(sd_bus **ret_bus, struct failure *ret_failure);
 
 /* A call of the manager object, ready for its arguments, and for client_call(). It never starts the daemon. */
 int client_new_call(sd_bus *bus, const char *interface, const char *method, sd_bus_message **ret_message);

@@ -101,11 +101,12 @@ int command_explain(int argc, char **argv)
     const char *name = NULL;
     sd_bus *bus = NULL;
     argp_parse(&argp, argc, argv, 0, NULL, &name);
-    if (client_open(&bus) < 0) {
-        failure_set(&failure, EX_UNAVAILABLE, "cowherd is not running");
+    if (client_open(&bus, &failure) < 0)
         return failure_report(&failure);
-    }
     int r = ask(bus, name, &failure);
     sd_bus_flush_close_unref(bus);
-    return r < 0 ? failure_report(&failure) : EX_OK;
+    if (r >= 0)
+        return EX_OK;
+    names_refuse_glob(name, &failure);
+    return failure_report(&failure);
 }

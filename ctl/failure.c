@@ -7,6 +7,7 @@ int failure_set(struct failure *failure, int code, const char *format, ...)
 {
     va_list arguments;
     failure->code = code;
+    failure->is_unguarded = false;
     va_start(arguments, format);
     vsnprintf(failure->sentence, sizeof(failure->sentence), format, arguments);
     va_end(arguments);

@@ -1,10 +1,13 @@
 /* Why a command cannot do what it is asked: an exit code of sysexits(3), and a sentence for people. */
 #pragma once
 
+#include <stdbool.h>
+
 #define FAILURE_MAX 1024
 
 struct failure {
     int code;
+    bool is_unguarded; /* the bus says that there is no daemon: nothing guards the snapshots */
     char sentence[FAILURE_MAX];
 };
 

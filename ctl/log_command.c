@@ -103,10 +103,11 @@ static int print_entry(sd_journal *journal, const struct options *options)
 }
 
 /* What there is by now. */
-static int print_entries(sd_journal *journal, const struct options *options)
+static int print_entries(sd_journal *journal, const struct options *options, bool *any)
 {
     int r;
     while ((r = sd_journal_next(journal)) > 0) {
+        *any = true;
         r = print_entry(journal, options);
         if (r < 0 && r != -EBADMSG) /* one that is damaged hides no other */
             return r;
@@ -118,13 +119,16 @@ static int print_entries(sd_journal *journal, const struct options *options)
 
 static int print(sd_journal *journal, const struct options *options)
 {
+    bool any = false;
     int r = log_reader_seek(journal, options->since_usec, options->n_max);
     if (r >= 0)
-        r = print_entries(journal, options);
+        r = print_entries(journal, options, &any);
+    if (r >= 0 && !any)
+        fputs("cowctl: no entries\n", stderr);
     while (r >= 0 && options->follow) {
         r = sd_journal_wait(journal, UINT64_MAX);
         if (r >= 0)
-            r = print_entries(journal, options);
+            r = print_entries(journal, options, &any);
     }
     return r;
 }

@@ -16,7 +16,7 @@ struct command {
 };
 
 static const struct command commands[] = {
-    {"status", "[NAME…]", "the snapshots, how full they are, and what will be done", command_status},
+    {"status", "[NAME…]", "the snapshots, how full they are, what will be done", command_status},
     {"watch", "[NAME…]", "the same, live", command_watch},
     {"check", "[NAME…]", "the same as a monitoring plugin", command_check},
     {"explain", "NAME", "its policy, and what each rung would do now", command_explain},
@@ -27,7 +27,7 @@ static const struct command commands[] = {
     {"merge", "NAME", "merge it into its origin", command_merge},
     {"drop", "NAME", "remove it, keep the origin as it is", command_drop},
     {"hold", "NAME [TIME]", "begin no action on it for a while", command_hold},
-    {"release", "NAME", "end that", command_release},
+    {"release", "NAME", "end that, or take back an order that waits", command_release},
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -4,6 +4,7 @@
 #include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
+#include <sysexits.h>
 
 static int hex_digit(char character)
 {
@@ -75,4 +76,12 @@ bool names_is(const char *pattern, const struct account *account)
 bool names_match(const char *pattern, const struct account *account)
 {
     return names_is(pattern, account) || fnmatch(pattern, account->name, 0) == 0;
+}
+
+void names_refuse_glob(const char *name, struct failure *failure)
+{
+    size_t length = strlen(failure->sentence);
+    if (failure->code == EX_NOINPUT && strpbrk(name, "*?["))
+        snprintf(failure->sentence + length, sizeof(failure->sentence) - length,
+                 " This command takes one name, no glob.");
 }

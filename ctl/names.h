@@ -6,6 +6,7 @@
 #pragma once
 
 #include "cowherd/account.h"
+#include "failure.h"
 
 /* A dm name is 127 bytes at most; of four characters each. */
 #define NAMES_TEXT_MAX 513
@@ -27,3 +28,6 @@ bool names_is(const char *pattern, const struct account *account);
 
 /* The same, or a glob that matches its name. */
 bool names_match(const char *pattern, const struct account *account);
+
+/* Where one name is taken and nobody has it: adds that a glob is none. */
+void names_refuse_glob(const char *name, struct failure *failure);

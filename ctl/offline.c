@@ -4,6 +4,7 @@
 #include "cowherd/configuration.h"
 #include "cowherd/kernel.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,11 +98,28 @@ static int look(const struct configuration *configuration, struct account **ret_
     return r;
 }
 
+/* Then the kernel has no snapshots. */
+static bool has_no_device_mapper(void)
+{
+    int fd = open("/dev/mapper/control", O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENODEV;
+    close(fd);
+    return false;
+}
+
 int offline_accounts(struct account **ret_accounts, size_t *ret_n_accounts, struct failure *ret_failure)
 {
     struct configuration configuration = {0};
     if (geteuid() != 0)
-        return failure_set(ret_failure, EX_NOPERM, "only root may ask the kernel");
+        return failure_set(ret_failure, EX_NOPERM,
+                           "only root may ask the kernel itself: see \"systemctl status cowherd\", or ask as "
+                           "root");
+    if (has_no_device_mapper()) {
+        *ret_accounts = NULL;
+        *ret_n_accounts = 0;
+        return 0;
+    }
     int r = read_configuration(&configuration);
     if (r >= 0)
         r = look(&configuration, ret_accounts, ret_n_accounts);

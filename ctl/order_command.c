@@ -58,6 +58,17 @@ static void check_arguments(struct order *order, struct argp_state *state)
         argp_error(state, "for no time at all nothing can be held");
 }
 
+/* The time of --wait is optional: what stands behind a blank is no part of it. */
+static void refuse_argument(const struct order *order, const char *argument, struct argp_state *state)
+{
+    const char *error;
+    uint64_t usec;
+    bool is_meant = order->wait && value_parse_time(order->name, &usec, &error) == 0;
+    if (is_meant)
+        argp_error(state, "unexpected argument \"%s\": a time is given as --wait=%s", argument, order->name);
+    argp_error(state, "unexpected argument \"%s\"", argument);
+}
+
 static void take_wait(struct order *order, const char *limit, struct argp_state *state)
 {
     const char *error;
@@ -83,7 +94,7 @@ static error_t take_option(int key, char *argument, struct argp_state *state)
         return 0;
     case ARGP_KEY_ARG:
         if (add_argument(order, argument) < 0)
-            argp_error(state, "unexpected argument \"%s\"", argument);
+            refuse_argument(order, argument, state);
         return 0;
     case ARGP_KEY_END:
         check_arguments(order, state);
@@ -102,7 +113,7 @@ static const struct argp_option quick_options[] = {
 static const struct argp_option action_options[] = {
     {"dry-run", KEY_DRY_RUN, NULL, 0, "Say what would be begun, begin nothing", 0},
     {"wait", KEY_WAIT, "TIME", OPTION_ARG_OPTIONAL,
-     "Wait until it is done or has failed, but no longer than TIME (30s, 5min)", 0},
+     "Wait until it is done or has failed, but no longer than TIME (--wait=5min)", 0},
     {0},
 };
 
@@ -175,13 +186,14 @@ static int run(struct order *order)
 {
     struct failure failure;
     sd_bus *bus = NULL;
-    if (client_open(&bus) < 0) {
-        failure_set(&failure, EX_UNAVAILABLE, "cowherd is not running");
+    if (client_open(&bus, &failure) < 0)
         return failure_report(&failure);
-    }
     int r = order->wait && !order->dry_run ? give_and_wait(bus, order, &failure) : give(bus, order, &failure);
     sd_bus_flush_close_unref(bus);
-    return r < 0 ? failure_report(&failure) : EX_OK;
+    if (r >= 0)
+        return EX_OK;
+    names_refuse_glob(order->name, &failure);
+    return failure_report(&failure);
 }
 
 #define NAME_DOC "\v" ARGUMENTS_NAME_HELP "."
@@ -247,7 +259,8 @@ int command_release(int argc, char **argv)
         .options = quick_options,
         .parser = take_option,
         .args_doc = "NAME",
-        .doc = "Ends a hold." NAME_DOC,
+        .doc = "Ends a hold. Where there is none, takes back an order that waits or is to be tried "
+               "again." NAME_DOC,
     };
     struct order order = {.method = "Release"};
     argp_parse(&argp, argc, argv, 0, NULL, &order);

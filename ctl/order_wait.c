@@ -1,6 +1,7 @@
 #include "order_wait.h"
 #include "accounts.h"
 #include "cowherd/event.h"
+#include "cowherd/intent.h"
 #include "cowherd/usec_text.h"
 #include "names.h"
 #include "printable.h"
@@ -10,57 +11,97 @@
 #include <sysexits.h>
 #include <time.h>
 
-static void end(struct order_wait *wait, int code, const char *sentence)
+static void end(struct order_wait *wait)
 {
     wait->has_ended = true;
-    wait->is_failed = code != EX_OK;
-    if (wait->is_failed)
-        failure_set(&wait->failure, code, "%s", sentence);
+}
+
+static void fail(struct order_wait *wait, const struct failure *failure)
+{
+    wait->is_failed = true;
+    wait->failure = *failure;
+    end(wait);
 }
 
 /* Whether the signal is about our order; its arguments are read up to the rung. */
-static bool is_ours(const struct order_wait *wait, sd_bus_message *message)
+static bool is_ours(const struct order_wait *wait, sd_bus_message *message, const char **ret_path,
+                    const char **ret_rung)
 {
-    const char *path, *name, *action, *rung;
-    return !wait->has_ended && sd_bus_message_read(message, "osss", &path, &name, &action, &rung) >= 0 &&
-           strcmp(name, wait->name) == 0 && strcmp(action, wait->action) == 0;
+    const char *name, *action;
+    return !wait->has_ended &&
+           sd_bus_message_read(message, "osss", ret_path, &name, &action, ret_rung) >= 0 &&
+           strcmp(name, wait->name) == 0 && strcmp(action, wait->action) == 0 &&
+           strncmp(*ret_rung, INTENT_ORDER, strlen(INTENT_ORDER)) == 0;
 }
 
 static int take_done(sd_bus_message *message, void *user, sd_bus_error *error)
 {
     struct order_wait *wait = user;
     char name[EVENT_NAME_MAX], time[USEC_TEXT_MAX];
+    const char *path, *rung;
     uint64_t took_usec;
     (void)error;
-    if (!is_ours(wait, message) || sd_bus_message_read(message, "t", &took_usec) < 0)
+    if (!is_ours(wait, message, &path, &rung) || sd_bus_message_read(message, "t", &took_usec) < 0)
         return 0;
     printf("The %s of %s is done; it took %s.\n", wait->action, event_text_name(wait->name, name),
            usec_text(took_usec, time));
-    end(wait, EX_OK, NULL);
+    end(wait);
     return 0;
+}
+
+/* 1: the order is still what is to be done with the snapshot; 0: it is not, or the snapshot has gone. */
+static int ask_whether_it_stands(const struct order_wait *wait, const char *path, const char *rung,
+                                 struct failure *ret_failure)
+{
+    const char *kind, *phase, *of, *reason;
+    double progress;
+    sd_bus_error error = SD_BUS_ERROR_NULL;
+    sd_bus_message *reply = NULL;
+    int stands = 0, r = sd_bus_get_property(wait->bus, CLIENT_NAME, path, CLIENT_SNAPSHOTS, "Action", &error,
+                                            &reply, "(ssssd)");
+    if (r >= 0)
+        r = sd_bus_message_read(reply, "(ssssd)", &kind, &phase, &of, &reason, &progress);
+    if (r >= 0)
+        stands = strcmp(kind, wait->action) == 0 && strcmp(of, rung) == 0;
+    else if (client_failure(&error, r, ret_failure) < 0 && ret_failure->code != EX_NOINPUT)
+        stands = -1;
+    sd_bus_message_unref(reply);
+    sd_bus_error_free(&error);
+    return stands;
 }
 
 static int take_failed(sd_bus_message *message, void *user, sd_bus_error *error)
 {
     struct order_wait *wait = user;
-    char name[EVENT_NAME_MAX], sentence[FAILURE_MAX];
-    const char *reason;
+    struct failure failure;
+    char name[EVENT_NAME_MAX];
+    const char *path, *rung, *reason;
     (void)error;
-    if (!is_ours(wait, message) || sd_bus_message_read(message, "s", &reason) < 0)
+    if (!is_ours(wait, message, &path, &rung) || sd_bus_message_read(message, "s", &reason) < 0)
         return 0;
-    snprintf(sentence, sizeof(sentence), "the %s of %s has failed: %s", wait->action,
-             event_text_name(wait->name, name), reason);
-    end(wait, 1, sentence);
+    event_text_name(wait->name, name);
+    int stands = ask_whether_it_stands(wait, path, rung, &failure);
+    if (stands > 0)
+        failure_set(&failure, EX_TEMPFAIL,
+                    "the %s of %s has failed: %s; cowherd tries again, until \"cowctl release %s\" takes it "
+                    "back",
+                    wait->action, name, reason, name);
+    else if (stands == 0)
+        failure_set(&failure, 1, "the %s of %s has failed: %s", wait->action, name, reason);
+    fail(wait, &failure);
     return 0;
 }
 
 static int take_owner(sd_bus_message *message, void *user, sd_bus_error *error)
 {
+    struct failure failure;
     const char *name, *old, *new;
     (void)error;
-    if (sd_bus_message_read(message, "sss", &name, &old, &new) >= 0 && new[0] == '\0')
-        end(user, EX_UNAVAILABLE,
-            "cowherd has ended; it goes on with what it has begun when it is started again");
+    if (sd_bus_message_read(message, "sss", &name, &old, &new) < 0 || new[0])
+        return 0;
+    failure_set(&failure, EX_UNAVAILABLE,
+                "cowherd has ended; it goes on with what it has begun when it is started again");
+    fail(user, &failure);
     return 0;
 }
 

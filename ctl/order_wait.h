@@ -1,4 +1,5 @@
-/* Waiting for the end of an order: the daemon's signals ActionDone and ActionFailed, listened for before it is given. */
+/* Waiting for the end of an order: the daemon's signals ActionDone and ActionFailed, listened for before it is given. A failure is
+ * not always the end: the snapshot's account says whether the order still stands. */
 #pragma once
 
 #include "client.h"
@@ -20,7 +21,7 @@ int order_wait_begin(struct order_wait *wait, sd_bus *bus, const char *name, con
                      struct failure *ret_failure);
 
 /* Says on standard output that it is done; -1 and why where it has failed, the daemon has gone, or limit_usec have passed
- * (EX_TEMPFAIL: the order stands). */
+ * (EX_TEMPFAIL: the order stands, also after a failure). */
 int order_wait_for_end(struct order_wait *wait, uint64_t limit_usec, struct failure *ret_failure);
 
 void order_wait_done(struct order_wait *wait);

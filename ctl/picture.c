@@ -141,8 +141,13 @@ static unsigned count_lines(const char *text)
 static void put_recent(const struct picture *picture, unsigned drawn, FILE *stream)
 {
     const struct recent *recent = picture->recent;
-    if (picture->lines < drawn + 2 || recent->n_entries == 0)
+    if (picture->lines < drawn + 2 || (recent->journal && recent->n_entries == 0))
         return;
+    if (!recent->journal) {
+        fputc('\n', stream);
+        put_cut(recent->failure.sentence, &picture->table, stream);
+        return;
+    }
     size_t room = picture->lines - drawn - 1;
     size_t first = recent->n_entries > room ? recent->n_entries - room : 0;
     fputc('\n', stream);

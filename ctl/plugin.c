@@ -161,7 +161,8 @@ static void put_summary(const struct accounts *accounts, const struct limits *wa
     size_t n = 0;
     fprintf(stream, "%zu snapshot%s", accounts->n_items, accounts->n_items == 1 ? "" : "s");
     if (accounts->is_offline)
-        fprintf(stream, "; %s: nothing guards them", accounts->why_offline.sentence);
+        fprintf(stream, "; %s%s", accounts->why_offline.sentence,
+                accounts->why_offline.is_unguarded ? ": nothing guards them" : "");
     n += put_problems(accounts, warning, critical, PLUGIN_CRITICAL, stream);
     n += put_problems(accounts, warning, critical, PLUGIN_WARNING, stream);
     n += put_problems(accounts, warning, critical, PLUGIN_UNKNOWN, stream);

@@ -28,8 +28,7 @@ bool recent_update(struct recent *recent)
 
 void recent_open(struct recent *recent)
 {
-    struct failure failure;
-    if (log_reader_open(NULL, &recent->journal, &failure) < 0)
+    if (log_reader_open(NULL, &recent->journal, &recent->failure) < 0)
         return;
     if (log_reader_seek(recent->journal, 0, RECENT_MAX) >= 0)
         recent_update(recent);

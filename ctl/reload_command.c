@@ -55,11 +55,36 @@ static int find_daemon(char *path, size_t size)
     return 0;
 }
 
-/* By the daemon itself: there is one word on what is right. */
-static int check(struct failure *ret_failure)
+static int read_file_name(sd_bus *bus, char **ret_file, struct failure *ret_failure)
+{
+    sd_bus_error error = SD_BUS_ERROR_NULL;
+    int r = sd_bus_get_property_string(bus, CLIENT_NAME, CLIENT_PATH, CLIENT_MANAGER, "ConfigurationFile",
+                                       &error, ret_file);
+    if (r < 0)
+        client_failure(&error, r, ret_failure);
+    sd_bus_error_free(&error);
+    return r < 0 ? -1 : 0;
+}
+
+/* Which file the daemon reads alone; empty: the usual ones, as when there is no daemon. */
+static int find_file(char **ret_file, struct failure *ret_failure)
+{
+    sd_bus *bus = NULL;
+    int r = client_open(&bus, ret_failure);
+    if (r == 0)
+        r = read_file_name(bus, ret_file, ret_failure);
+    sd_bus_flush_close_unref(bus);
+    if (r == 0 || ret_failure->code != EX_UNAVAILABLE)
+        return r;
+    *ret_file = strdup("");
+    return *ret_file ? 0 : failure_out_of_memory(ret_failure);
+}
+
+/* By the daemon's program itself: there is one word on what is right. */
+static int check_file(char *file, struct failure *ret_failure)
 {
     extern char **environ;
-    char path[PATH_MAX], *arguments[] = {path, "--check", NULL};
+    char path[PATH_MAX], *arguments[] = {path, "--check", file[0] ? "--config" : NULL, file, NULL};
     int status;
     pid_t child;
     int r = find_daemon(path, sizeof(path));
@@ -74,12 +99,22 @@ static int check(struct failure *ret_failure)
     return failure_set(ret_failure, EX_CONFIG, "the configuration would be refused");
 }
 
+static int check(struct failure *ret_failure)
+{
+    char *file = NULL;
+    int r = find_file(&file, ret_failure);
+    if (r == 0)
+        r = check_file(file, ret_failure);
+    free(file);
+    return r;
+}
+
 static int reload(struct failure *ret_failure)
 {
     sd_bus *bus = NULL;
     sd_bus_message *call = NULL, *reply = NULL;
-    if (client_open(&bus) < 0)
-        return failure_set(ret_failure, EX_UNAVAILABLE, "cowherd is not running");
+    if (client_open(&bus, ret_failure) < 0)
+        return -1;
     int r = client_new_call(bus, CLIENT_MANAGER, "Reload", &call);
     if (r >= 0)
         r = sd_bus_message_set_allow_interactive_authorization(call, true);

@@ -76,8 +76,8 @@ static int show(struct accounts *accounts, const struct options *options)
     if (accounts_select(accounts, options->names.items, options->names.n_items, &failure) < 0)
         return failure_report(&failure);
     if (accounts->is_offline)
-        fprintf(stderr, "cowctl: %s: fill rate, time left, guarantee and fired rungs are not known\n",
-                accounts->why_offline.sentence);
+        fprintf(stderr, "cowctl: %s%s\n", accounts->why_offline.sentence,
+                accounts->n_items ? ": fill rate, time left, guarantee and fired rungs are not known" : "");
     int r = print(accounts, options);
     if (r == 0)
         return EX_OK;

@@ -15,7 +15,8 @@
 #define NAME_LEAST       12
 #define RUNG_LEAST       16
 #define UNLIMITED        100000
-#define REASON_LEAST     30 /* of a guarantee: a shorter piece of a sentence says nothing */
+#define HELD             " (held)" /* less than RUNG_LEAST */
+#define REASON_LEAST     30        /* of a guarantee: a shorter piece of a sentence says nothing */
 
 enum table_column { NAME, ROLE, STATE, USED, PERCENT, FREE, RATE, LEFT, NEXT_RUNG, GUARANTEE, N_COLUMNS };
 
@@ -100,7 +101,7 @@ static char *left_cell(const struct account *account, const struct status_table_
 static char *next_cell(const struct account *account)
 {
     const struct account_action *action = &account->action;
-    const char *held = account->held_until_usec ? " (held)" : "";
+    const char *held = account->held_until_usec ? HELD : "";
     char *text;
     int n;
     if (action->kind && action->reason)
@@ -226,20 +227,34 @@ static int set_colours(struct libscols_line *line, const struct account *account
     return r;
 }
 
+/* The suffix is what a short text still says. */
+static char *cut_before(const char *text, const char *suffix, unsigned width, const char *mark)
+{
+    char *whole = NULL, *rest = strndup(text, strlen(text) - strlen(suffix));
+    char *cut = rest ? columns_cut(rest, width - (unsigned)strlen(suffix), mark) : NULL;
+    if (cut && asprintf(&whole, "%s%s", cut, suffix) < 0)
+        whole = NULL;
+    free(cut);
+    free(rest);
+    return whole;
+}
+
 /* The text of a cell as it fits into its column: the bar as long as that, a guarantee without room for its reason its
  * word. Allocated. */
 static char *fit_cell(const struct row *row, size_t column, unsigned width,
                       const struct status_table_options *options)
 {
     const struct account *account = row->account;
-    const char *text = row->cells[column];
+    const char *text = row->cells[column], *mark = options->is_utf8 ? "…" : "+";
     char bar[BAR_MAX];
     if (column == USED)
         return strdup(account->has_usage ? bar_text(account->used_percent, width, options->is_utf8, bar)
                                          : "-");
     if (column == GUARANTEE && width < REASON_LEAST && account->guarantee && columns_of_text(text) > width)
         text = account->guarantee;
-    return columns_cut(text, width, options->is_utf8 ? "…" : "+");
+    if (column == NEXT_RUNG && account->held_until_usec)
+        return cut_before(text, HELD, width, mark);
+    return columns_cut(text, width, mark);
 }
 
 static int add_line(struct libscols_table *table, const struct row *row, const size_t *places,

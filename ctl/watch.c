@@ -97,6 +97,13 @@ static void show(struct watch *watch, struct accounts *accounts)
     draw(watch);
 }
 
+static void show_failure(struct watch *watch, const struct failure *failure)
+{
+    forget(watch);
+    watch->failure = *failure;
+    draw(watch);
+}
+
 static void look_without_daemon(struct watch *watch, const struct failure *why)
 {
     struct accounts accounts = {.is_offline = true, .why_offline = *why};
@@ -105,9 +112,7 @@ static void look_without_daemon(struct watch *watch, const struct failure *why)
         show(watch, &accounts);
         return;
     }
-    forget(watch);
-    watch->failure = *why;
-    draw(watch);
+    show_failure(watch, why);
 }
 
 static int take_answer(sd_bus_message *reply, void *user, sd_bus_error *error)
@@ -121,8 +126,10 @@ static int take_answer(sd_bus_message *reply, void *user, sd_bus_error *error)
     if (sd_bus_message_is_method_error(reply, NULL)) {
         client_failure(sd_bus_message_get_error(reply), 0, &failure);
         look_without_daemon(watch, &failure);
-    } else if (accounts_read(reply, &accounts) >= 0) {
+    } else if (accounts_read(reply, &accounts, &failure) >= 0) {
         show(watch, &accounts);
+    } else {
+        show_failure(watch, &failure);
     }
     return 0;
 }
@@ -158,13 +165,16 @@ static int match(struct watch *watch)
     return r < 0 ? r : sd_bus_attach_event(watch->bus, watch->event, 0);
 }
 
-static void connect_to_bus(struct watch *watch)
+static int connect_to_bus(struct watch *watch, struct failure *ret_failure)
 {
-    if (client_open(&watch->bus) < 0)
-        return;
-    if (match(watch) < 0)
-        watch->bus = sd_bus_close_unref(watch->bus);
+    if (client_open(&watch->bus, ret_failure) < 0)
+        return -1;
     watch->is_outdated = true;
+    int r = match(watch);
+    if (r >= 0)
+        return 0;
+    watch->bus = sd_bus_close_unref(watch->bus);
+    return client_failure(NULL, r, ret_failure);
 }
 
 static void disconnect(struct watch *watch)
@@ -184,10 +194,7 @@ static void refresh(struct watch *watch)
     struct failure failure;
     if (watch->bus && sd_bus_is_open(watch->bus) <= 0)
         disconnect(watch);
-    if (!watch->bus)
-        connect_to_bus(watch);
-    if (!watch->bus) {
-        failure_set(&failure, EX_UNAVAILABLE, "cowherd is not running");
+    if (!watch->bus && connect_to_bus(watch, &failure) < 0) {
         look_without_daemon(watch, &failure);
     } else if (is_due(watch) && ask(watch) < 0) {
         disconnect(watch);
@@ -221,6 +228,28 @@ static int take_resize(sd_event_source *source, const struct signalfd_siginfo *i
     return 0;
 }
 
+/* Ctrl-Z: what it was drawn over has its turn, until somebody has it go on. A group that nobody could have go on is not stopped. */
+static int take_stop(sd_event_source *source, const struct signalfd_siginfo *info, void *user)
+{
+    sigset_t stop;
+    (void)source, (void)info;
+    sigemptyset(&stop);
+    sigaddset(&stop, SIGTSTP);
+    screen_leave();
+    raise(SIGTSTP);
+    sigprocmask(SIG_UNBLOCK, &stop, NULL);
+    sigprocmask(SIG_BLOCK, &stop, NULL);
+    screen_enter();
+    draw(user);
+    return 0;
+}
+
+static int add_screen_signals(struct watch *watch)
+{
+    int r = sd_event_add_signal(watch->event, NULL, SIGWINCH, take_resize, watch);
+    return r < 0 ? r : sd_event_add_signal(watch->event, NULL, SIGTSTP, take_stop, watch);
+}
+
 static int add_signals(struct watch *watch)
 {
     sigset_t signals;
@@ -228,7 +257,10 @@ static int add_signals(struct watch *watch)
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGHUP);
-    sigaddset(&signals, SIGWINCH);
+    if (!watch->is_dumb) {
+        sigaddset(&signals, SIGWINCH);
+        sigaddset(&signals, SIGTSTP);
+    }
     if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
         return -errno;
     /* Without a handler an event loop exits at a signal. */
@@ -237,8 +269,7 @@ static int add_signals(struct watch *watch)
         r = sd_event_add_signal(watch->event, NULL, SIGTERM, NULL, NULL);
     if (r >= 0)
         r = sd_event_add_signal(watch->event, NULL, SIGHUP, NULL, NULL);
-    return r >= 0 && !watch->is_dumb ? sd_event_add_signal(watch->event, NULL, SIGWINCH, take_resize, watch)
-                                     : r;
+    return r >= 0 && !watch->is_dumb ? add_screen_signals(watch) : r;
 }
 
 static int add_journal(struct watch *watch)

@@ -72,8 +72,10 @@ static bool obey_about(struct snapshot *snapshot, const char *command, char *res
         snapshots_remove(snapshot);
         return true;
     }
-    if (strcmp(command, "done") == 0 || strcmp(command, "failed") == 0)
-        return rest && service_signal_end(snapshot, rest, command[0] == 'f') >= 0;
+    if (strcmp(command, "done") == 0 || strcmp(command, "failed") == 0) {
+        char *action = strsep(&rest, " ");
+        return action && service_signal_end(snapshot, action, rest, command[0] == 'f') >= 0;
+    }
     return false;
 }
 
@@ -84,11 +86,19 @@ bool script_obey(char *line)
         service_hang();
         return true;
     }
+    if (strcmp(command, "garble") == 0) {
+        service_garble();
+        return true;
+    }
     char *name = rest ? unescape(strsep(&rest, " ")) : NULL;
     if (!name)
         return false;
     if (strcmp(command, "add") == 0)
         return snapshots_add(name);
+    if (strcmp(command, "config") == 0) {
+        service_read_file(name);
+        return true;
+    }
     if (strcmp(command, "many") == 0) {
         add_many((unsigned)strtoul(name, NULL, 10));
         return true;

@@ -5,8 +5,10 @@
  *   rung NAME yes|no IN_TIME TEXT   one rung more; fired or not; IN_TIME is yes, no or -
  *   action NAME KIND PHASE PERCENT [REASON]
  *   remove NAME
- *   done|failed NAME ACTION      the signal
+ *   done|failed NAME ACTION [RUNG]   the signal; without a RUNG of an order
+ *   config FILE                  it reads this configuration
  *   hang                         answers nothing any more
+ *   garble                       answers what nobody understands where all snapshots are asked for
  */
 #pragma once
 

@@ -9,9 +9,11 @@
 #define PREFIX   ROOT "/snapshot"
 #define MANAGER  SERVICE ".Manager"
 #define SNAPSHOT SERVICE ".Snapshot"
+#define ORDER    "order of root"
 
 static sd_bus *bus;
-static bool hangs;
+static bool hangs, garbles;
+static char configuration_file[TEXT_MAX];
 
 /* As the property Name has it: what is not UTF-8 as \xNN. Good enough for names of tests: any byte from 0xf5 on. */
 static const char *bus_name(const char *name)
@@ -95,6 +97,18 @@ static int get_constant(sd_bus *b, const char *p, const char *i, const char *pro
 {
     (void)b, (void)p, (void)i, (void)user, (void)e;
     return sd_bus_message_append(reply, "s", strcmp(property, "Version") == 0 ? "fake" : "");
+}
+
+static int get_configuration_file(sd_bus *b, const char *p, const char *i, const char *property,
+                                  sd_bus_message *reply, void *user, sd_bus_error *e)
+{
+    (void)b, (void)p, (void)i, (void)property, (void)user, (void)e;
+    return sd_bus_message_append(reply, "s", configuration_file);
+}
+
+void service_read_file(const char *path)
+{
+    snprintf(configuration_file, sizeof(configuration_file), "%s", path);
 }
 
 static int get_dry_run(sd_bus *b, const char *p, const char *i, const char *property, sd_bus_message *reply,
@@ -200,10 +214,17 @@ bool service_set(struct snapshot *snapshot, const char *property, const char *va
 
 /* ---- methods */
 
-static int hang(sd_bus_message *message, void *user, sd_bus_error *error)
+static int disturb(sd_bus_message *message, void *user, sd_bus_error *error)
 {
-    (void)message, (void)user, (void)error;
+    (void)user, (void)error;
+    if (garbles && sd_bus_message_is_method_call(message, NULL, "GetManagedObjects"))
+        return sd_bus_reply_method_return(message, "s", "garbled");
     return hangs; /* handled, and never answered */
+}
+
+void service_garble(void)
+{
+    garbles = true;
 }
 
 void service_hang(void)
@@ -211,14 +232,14 @@ void service_hang(void)
     hangs = true;
 }
 
-int service_signal_end(const struct snapshot *snapshot, const char *action, bool failed)
+int service_signal_end(const struct snapshot *snapshot, const char *action, const char *rung, bool failed)
 {
     char *path = path_of(snapshot);
+    rung = rung ? rung : ORDER;
     int r = failed ? sd_bus_emit_signal(bus, ROOT, MANAGER, "ActionFailed", "ossss", path,
-                                        bus_name(snapshot->name), action, "order of root",
-                                        "the volume group is full")
+                                        bus_name(snapshot->name), action, rung, "the volume group is full")
                    : sd_bus_emit_signal(bus, ROOT, MANAGER, "ActionDone", "ossst", path,
-                                        bus_name(snapshot->name), action, "order of root", UINT64_C(1250000));
+                                        bus_name(snapshot->name), action, rung, UINT64_C(1250000));
     free(path);
     return r;
 }
@@ -234,11 +255,13 @@ static struct snapshot *find_by_bus_name(const char *name)
 static int refuse(const char *name, sd_bus_error *error)
 {
     if (!find_by_bus_name(name))
-        return sd_bus_error_setf(error, SERVICE ".Error.NoSuchSnapshot", "there is no snapshot %s", name);
+        return sd_bus_error_setf(error, SERVICE ".Error.NoSuchSnapshot", "There is no snapshot %s.", name);
     if (strncmp(name, "busy", 4) == 0)
         return sd_bus_error_setf(error, SERVICE ".Error.Busy", "a merge of %s is under way", name);
     if (strncmp(name, "denied", 6) == 0)
         return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED, "Permission denied");
+    if (strcmp(name, "limited") == 0)
+        return sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED, "Too much is being asked for.");
     return 0;
 }
 
@@ -250,7 +273,13 @@ static int answer(sd_bus_message *message, const char *name, const char *action,
     int r = sd_bus_reply_method_return(message, "s", text);
     if (r < 0 || dry_run || !is_action || strncmp(name, "slow", 4) == 0)
         return r;
-    return service_signal_end(snapshot, action, strncmp(name, "fail", 4) == 0);
+    bool stands = strncmp(name, "retry", 5) == 0, fails = stands || strncmp(name, "fail", 4) == 0;
+    snprintf(snapshot->action, TEXT_MAX, "%s", stands ? action : "");
+    snprintf(snapshot->action_rung, TEXT_MAX, ORDER);
+    r = service_signal_end(snapshot, action, NULL, fails);
+    if (strcmp(name, "fail-gone") == 0)
+        snapshots_remove(snapshot);
+    return r;
 }
 
 static int extend(sd_bus_message *message, void *user, sd_bus_error *error)
@@ -344,6 +373,7 @@ static const sd_bus_vtable manager_vtable[] = {
     SD_BUS_PROPERTY("Snapshots", "u", get_count, 0, 0),
     SD_BUS_PROPERTY("DryRun", "b", get_dry_run, 0, 0),
     SD_BUS_PROPERTY("ConfigurationError", "s", get_constant, 0, 0),
+    SD_BUS_PROPERTY("ConfigurationFile", "s", get_configuration_file, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_METHOD("Reload", "", "", reload, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD("Explain", "s", "sssa(sssss)", explain, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD("Extend", "ssb", "s", extend, SD_BUS_VTABLE_UNPRIVILEGED),
@@ -401,7 +431,7 @@ void service_publish(sd_bus *on_bus)
 {
     int r;
     bus = on_bus;
-    if ((r = sd_bus_add_filter(bus, NULL, hang, NULL)) < 0 ||
+    if ((r = sd_bus_add_filter(bus, NULL, disturb, NULL)) < 0 ||
         (r = sd_bus_add_object_vtable(bus, NULL, ROOT, MANAGER, manager_vtable, NULL)) < 0 ||
         (r = sd_bus_add_object_manager(bus, NULL, ROOT)) < 0 ||
         (r = sd_bus_add_fallback_vtable(bus, NULL, PREFIX, SNAPSHOT, snapshot_vtable, find_object, NULL)) <

@@ -39,6 +39,43 @@ static void both_kinds_stand_beside_each_other(void **state)
     assert_float_equal(limits.seconds, 3600, 1e-9);
 }
 
+static void there_is_one_of_each_kind(void **state)
+{
+    struct limits limits = {.percent = 80, .seconds = 3600};
+    const char *error = NULL;
+    (void)state;
+    assert_int_equal(limits_parse("80", &limits, &error), -EINVAL);
+    assert_string_equal(error, "there is a percentage already");
+    assert_int_equal(limits_parse("1h", &limits, &error), -EINVAL);
+    assert_string_equal(error, "there is a time already");
+}
+
+/* Below 0: not given. */
+static void a_warning_comes_first_and_a_default_gives_way(void **state)
+{
+    static const struct {
+        struct limits warning, critical;
+        double warning_percent, critical_percent;
+        int r;
+    } cases[] = {
+        {{-1, -1}, {-1, -1}, 70, 90, 0},     {{95, -1}, {-1, -1}, 95, 95, 0},
+        {{-1, -1}, {50, -1}, 50, 50, 0},     {{-1, -1}, {95, -1}, 70, 95, 0},
+        {{-1, 60}, {-1, -1}, -1, 90, 0},     {{-1, -1}, {-1, 60}, 70, -1, 0},
+        {{80, -1}, {80, -1}, 80, 80, 0},     {{81, -1}, {80, -1}, 81, 80, -EINVAL},
+        {{-1, 60}, {-1, 60}, -1, -1, 0},     {{-1, 59}, {-1, 60}, -1, -1, -EINVAL},
+        {{60, 3600}, {90, 1800}, 60, 90, 0}, {{60, 60}, {90, 3600}, 60, 90, -EINVAL},
+        {{99, 3600}, {-1, 1800}, 99, -1, 0}, {{-1, 10}, {50, 3600}, -1, 50, -EINVAL},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct limits warning = cases[i].warning, critical = cases[i].critical;
+        const char *error;
+        assert_int_equal(limits_complete(&warning, &critical, &error), cases[i].r);
+        assert_float_equal(warning.percent, cases[i].warning_percent, 1e-9);
+        assert_float_equal(critical.percent, cases[i].critical_percent, 1e-9);
+    }
+}
+
 static void what_is_no_limit_is_refused_and_changes_nothing(void **state)
 {
     static const char *const texts[] = {
@@ -83,6 +120,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_percentage_and_a_time_are_told_apart),
         cmocka_unit_test(both_kinds_stand_beside_each_other),
+        cmocka_unit_test(there_is_one_of_each_kind),
+        cmocka_unit_test(a_warning_comes_first_and_a_default_gives_way),
         cmocka_unit_test(what_is_no_limit_is_refused_and_changes_nothing),
         cmocka_unit_test(they_are_reached_at_and_beyond),
     };

@@ -26,7 +26,8 @@ static struct account account(const char *name, double percent, double left)
 
 static enum plugin_state report(struct account *items, size_t n_items, bool is_offline)
 {
-    struct accounts accounts = {.items = items, .n_items = n_items, .is_offline = is_offline};
+    struct accounts accounts = {
+        .items = items, .n_items = n_items, .is_offline = is_offline, .why_offline = {.is_unguarded = true}};
     strcpy(accounts.why_offline.sentence, "cowherd is not running");
     FILE *stream = fmemopen(written, sizeof(written), "w");
     enum plugin_state state = plugin_report(&accounts, &warning, &critical, stream);

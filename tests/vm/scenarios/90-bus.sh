@@ -93,6 +93,8 @@ who_may() {
     check "root releases it" call Release sb g false
     attempt call Drop sb nobody false
     check_eq "there is no other" "$OUTPUT" "Call failed: There is no snapshot nobody."
+    attempt call Explain s nobody
+    check_eq "nor to explain" "$OUTPUT" "Call failed: There is no snapshot nobody."
 }
 
 by_polkit() {
@@ -120,8 +122,15 @@ it_tells() {
     check "RungCrossed" wait_until 20 seen '.member == "RungCrossed" and .payload.data[1] == "g" and .payload.data[2] == "at 30% = alert"'
     check "PropertiesChanged says how full" wait_until 20 seen '.member == "PropertiesChanged" and .payload.data[1].UsedPercent.data > 45'
     check_not "and what is the same is not said" seen '.member == "PropertiesChanged" and (.payload.data[1] | has("Role"))'
-    make_live h /dev/ram2 /dev/ram3 "$STORE"
+    make_live h /dev/ram2 /dev/ram3 4096
     check "InterfacesAdded" wait_until 20 seen '.member == "InterfacesAdded" and .payload.data[0] == "/org/cowherd/Herd1/snapshot/h"'
+    exec 7</dev/mapper/h
+    check "an order that has to wait" call Drop sb h false
+    check "is taken back" call Release sb h false
+    exec 7<&-
+    check "ActionFailed" wait_until 20 seen '.member == "ActionFailed" and .payload.data == ["/org/cowherd/Herd1/snapshot/h", "h", "drop", "order of root", "the order was taken back"]'
+    fill /dev/mapper/h 3 2>/dev/null || true
+    check "Lost" wait_until 20 seen '.member == "Lost" and .payload.data[0:2] == ["/org/cowherd/Herd1/snapshot/h", "h"] and (.payload.data[2] | test("^filled"))'
     check "an order of root's" call Drop sb h false
     check "ActionDone" wait_until 30 seen '.member == "ActionDone" and .payload.data[1] == "h" and .payload.data[2] == "drop" and .payload.data[3] == "order of root"'
     check "InterfacesRemoved" wait_until 20 seen '.member == "InterfacesRemoved" and .payload.data[0] == "/org/cowherd/Herd1/snapshot/h"'

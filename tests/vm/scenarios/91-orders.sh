@@ -189,6 +189,27 @@ reload() {
     ordered "a good one" "" Reload
 }
 
+# Nobody is told that something was done, or waits for its end for ever.
+on_dry_run() {
+    local said="Nothing is changed, for cowherd is on a dry run: grown would be"
+    write_config $'[daemon]\ndry-run = yes'
+    ordered "a hold" "grown is held" Hold stb grown 600 false
+    ordered "a daemon on a dry run" "" Reload
+    refused "does not release" "$said released" Release sb grown false
+    write_config ""
+    ordered "without it" "" Reload
+    ordered "it does" "grown is released" Release sb grown false
+    write_config $'[daemon]\ndry-run = yes'
+    ordered "on a dry run again" "" Reload
+    refused "it drops nothing" "$said dropped" Drop sb grown false
+    refused "nor holds" "$said held by root" Hold stb grown 600 false
+    ordered "but says what it would do to whoever asks for that" "$said dropped" Drop sb grown true
+    ordered "here, too" "$said held by root" Hold stb grown 600 true
+    attempt timeout 30 cowctl drop --wait grown
+    check_eq "cowctl does not wait for it" "$EXIT_CODE $OUTPUT" "1 cowctl: $said dropped: it is not open."
+    check "it is there" dmsetup info grown
+}
+
 write_config ""
 start_cowherd
 what_is_refused
@@ -199,6 +220,7 @@ hold
 released
 merge_and_lost
 reload
+on_dry_run
 check "nothing is suspended" nothing_suspended
 check "no cookie is left" no_cookies
 check "no intent is left" no_intent

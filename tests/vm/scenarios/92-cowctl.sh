@@ -37,6 +37,7 @@ document() {
     printf 'json cowctl-status %s\n' "$(tr '\n' ' ' </run/document)"
 }
 
+waits() { [[ $(of '.snapshots[0].action.state' "$1") == deferred ]]; }
 is_as_full_as_the_kernel_says() { [[ $(of '.snapshots[0].used_sectors' back) -eq $(used back) ]]; }
 
 config <<END
@@ -118,7 +119,7 @@ check_eq "JSON lines" "$(jq -r 'select(.event == "rung") | .rung' <<<"$OUTPUT")"
 gives 0 "log, by what is printed" log "$ODD_TEXT"
 says 'Watching a "b'
 gives 0 "log of nobody" log nobody
-check_eq "is empty" "$OUTPUT" ""
+check_eq "says so" "$OUTPUT" "cowctl: no entries"
 as_user 77 "the journal is not everybody's" log
 TERM=xterm timeout 60 script -qfec 'stty cols 80 rows 20; exec cowctl watch --interval 0.5' /run/watch >/dev/null 2>&1 </dev/null &
 WATCHING=$!
@@ -127,6 +128,11 @@ check "with a bar" grep -aq '^back .*▕██' /run/watch
 pkill -TERM -x cowctl # a job of a script ignores SIGINT
 wait "$WATCHING" || true
 check "and leaves the screen" grep -aqF $'\033[?25h\033[?1049l' /run/watch
+TERM=xterm timeout 60 script -qfec 'exec setpriv --reuid=65534 --regid=65534 --clear-groups cowctl watch' /run/watch-user >/dev/null 2>&1 </dev/null &
+WATCHING=$!
+check "watch tells a user why there is no journal" wait_until 40 grep -aq 'the journal may be read by root' /run/watch-user
+pkill -TERM -x cowctl
+wait "$WATCHING" || true
 
 # ---- orders
 
@@ -155,6 +161,22 @@ make_live grown /dev/ram2 /dev/ram7 $((16 * MIB))
 wait_until 20 cowctl status grown
 gives 0 "extend --dry-run" extend --dry-run grown 4MiB
 check_eq "extends nothing" "$(sectors /dev/mapper/grown-store)" $((16 * MIB))
+mkswap /dev/ram6 >/dev/null
+gives 75 "extend --wait by a device that is in use" extend --wait grown 4MiB
+says '^cowctl: the extend of grown has failed: .*swap.*; cowherd tries again, until "cowctl release grown" takes it back$'
+gives 0 "release" release grown
+says 'the extend that waited is taken back'
+event 20 COWHERD_EVENT=action-failed COWHERD_SNAPSHOT=grown "COWHERD_RESULT=the order was taken back" >/dev/null
+wipefs -aq /dev/ram6
+exec {open}</dev/mapper/grown
+timeout 60 cowctl drop --wait grown >/run/waiting 2>&1 &
+WAITING=$!
+check "a drop waits" wait_until 20 waits grown
+gives 0 "release" release grown
+EXIT_CODE=0
+wait "$WAITING" || EXIT_CODE=$?
+check_eq "that is its end" "$EXIT_CODE $(tail -n1 /run/waiting)" "1 cowctl: the drop of grown has failed: the order was taken back"
+exec {open}<&-
 gives 0 "extend --wait" extend --wait grown 4MiB
 check_eq "the store has grown" "$(sectors /dev/mapper/grown-store)" $((20 * MIB))
 gives 66 "nobody to drop" drop nobody
@@ -223,6 +245,17 @@ cp /run/good.conf /etc/cowherd/cowherd.conf
 gives 0 "reload --dry-run" reload --dry-run
 gives 0 "reload" reload
 as_user 77 "a user cannot reload" reload
+stop_cowherd
+cp /run/good.conf /run/other.conf
+(cd /run && exec cowherd --config=other.conf 2>/dev/null) &
+OTHER=$!
+wait_until 20 cowctl explain "$ODD"
+gives 0 "reload --dry-run of another file" reload --dry-run
+echo 'at 70% = frobnicate' >>/run/other.conf
+gives 78 "which has an error then" reload --dry-run
+says '^/run/other.conf:[0-9]+: '
+kill "$OTHER"
+wait "$OTHER" || true
 check "nothing is left suspended" nothing_suspended
 
 # ---- all that has been said since the machine is up, also in other scenarios

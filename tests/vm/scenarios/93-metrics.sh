@@ -119,6 +119,7 @@ hung_directory() {
     ladder /mnt/hung/cowherd.prom
     systemctl reload cowherd.service
     check "another file after a reload" wait_until 30 test -s /mnt/hung/cowherd.prom
+    check "in place of the former one" test ! -e "$FILE"
     mark
     dmsetup suspend hung
     write_chunks /dev/mapper/other 8 20 10
@@ -129,6 +130,12 @@ hung_directory() {
     check "when it wakes they are written again" wait_until 120 is_told 'metrics are written to .* again'
     check_eq "both once" "$(told 'metrics cannot be') $(told 'metrics are written')" "1 1"
     check "the drop has been counted" wait_until 60 grep -q '^cowherd_action_total{action="drop",result="done"} 1$' /mnt/hung/cowherd.prom
+}
+
+none_any_more() {
+    ladder ''
+    systemctl reload cowherd.service
+    check "no file is wanted any more: it is removed" wait_until 30 test ! -e /mnt/hung/cowherd.prom
 }
 
 ladder() {
@@ -160,3 +167,4 @@ lost_fires
 names_come_through
 missing_directory
 hung_directory
+none_any_more
