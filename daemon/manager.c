@@ -44,6 +44,7 @@ static void consider_brakes(struct manager *manager)
         .assumed_bytes_per_second = configuration->assumed_bytes_per_second,
         .look_usec = configuration->shortest_poll_usec,
         .now_usec = boottime_now_usec() - boottime_slept_usec(),
+        .slept_usec = boottime_slept_usec(),
     };
     brakes_consider(&manager->brakes, &view);
 }

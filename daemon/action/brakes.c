@@ -172,6 +172,15 @@ static void take_device(struct hold *hold, const struct member *member)
     hold->disk_sequence = is_backup ? member->origin_user_disk_sequence : member->disk_sequence;
 }
 
+/* How far its child had come when the member was looked at; one that acts for what was wanted before brings it no nearer. */
+static uint64_t attempt_usec(const struct errand *errand, const struct intent *intent, uint64_t taken_usec,
+                             uint64_t slept_usec)
+{
+    uint64_t began_usec = errand->attempt_usec + slept_usec;
+    bool is_its_own = errand->acting && intent == &errand->pursuit.intent;
+    return is_its_own && taken_usec > began_usec ? taken_usec - began_usec : 0;
+}
+
 static struct brake_subject subject_for(const struct hold *hold, const struct member *member,
                                         const struct brakes_view *view)
 {
@@ -206,6 +215,7 @@ static void consider_errand(struct brakes *brakes, const struct errand *errand,
     hold->expected_usec = brake_expected_usec(took_usec, dm_uuid_is_lvm(member->uuid), view->look_usec);
     hold->in_flight = is_in_time(hold, errand, view->now_usec);
     struct brake_subject subject = subject_for(hold, member, view);
+    subject.attempt_usec = attempt_usec(errand, intent, member->sample.taken_usec, view->slept_usec);
     hold->wanted = hold->in_flight && hold->device && view->enabled && brake_is_needed(&subject);
     hold->rate = brake_rate(&subject);
 }

@@ -215,6 +215,7 @@ static void start_child(struct errand *errand, uint64_t now_usec)
     if (r >= 0) {
         errand->acting = true;
         errand->stretches++;
+        errand->attempt_usec = awake_usec_of(errand->errands->event);
         return;
     }
     struct action_result result = {.verdict = PLAN_REFUSE, .begun = errand->pursuit.begun, .error = r};

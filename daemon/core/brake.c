@@ -49,11 +49,16 @@ bool brake_is_needed(const struct brake_subject *subject)
     return filled / SECOND_USEC > (unsigned __int128)subject->chunks_left * subject->chunk_bytes;
 }
 
+static uint64_t rest(uint64_t planned_usec, uint64_t elapsed_usec)
+{
+    return planned_usec > elapsed_usec ? planned_usec - elapsed_usec : 1;
+}
+
 static uint64_t remaining_usec(const struct brake_subject *subject)
 {
-    uint64_t planned_usec = max(subject->expected_usec, BRAKE_CAUTIOUS_USEC);
     uint64_t elapsed_usec = subject->elapsed_usec;
-    uint64_t rest_usec = planned_usec > elapsed_usec ? planned_usec - elapsed_usec : 1;
+    uint64_t rest_usec = max(rest(subject->expected_usec, subject->attempt_usec),
+                             rest(BRAKE_CAUTIOUS_USEC, elapsed_usec));
     uint64_t overdue_usec = elapsed_usec < UINT64_MAX / BRAKE_OVERDUE ? elapsed_usec * BRAKE_OVERDUE
                                                                       : UINT64_MAX;
     return max(rest_usec, overdue_usec);

@@ -1,10 +1,12 @@
 /* The brake: how fast writers may fill a store while an action is in flight that would otherwise come too late.
  *
  * Held to (room left) / (time that the action still takes x BRAKE_MARGIN). The rate is made anew at every look,
- * from the room that is left then. An action is always expected to take BRAKE_OVERDUE times longer than it has so
- * far: past its time writers are held ever slower, and what is left shrinks with the fourth root of the time
- * (1 / (BRAKE_MARGIN x BRAKE_OVERDUE)), instead of running out. None gets less than BRAKE_CAUTIOUS_USEC: should it take
- * milliseconds, as it always has, then nobody was held for longer. Down to a floor that leaves a system usable.
+ * from the room that is left then. An attempt that failed has brought the action no nearer: the next one is expected
+ * to take the whole time again. And the action is always expected to take BRAKE_OVERDUE times longer than it has so
+ * far, since it was first wanted: past its time writers are held ever slower, and what is left shrinks with the
+ * fourth root of the time (1 / (BRAKE_MARGIN x BRAKE_OVERDUE)), instead of running out. None gets less than
+ * BRAKE_CAUTIOUS_USEC: should it take milliseconds, as it always has, then nobody was held for longer. Down to a floor
+ * that leaves a system usable.
  *
  * Both bytes and writes are held, for a write of one block may cost a whole chunk: of W writes of b bytes in all
  * none touches more than its bytes' chunks and two more. Since 5.15 the kernel counts a write that is split at
@@ -52,7 +54,8 @@ struct brake_subject {
     uint64_t chunk_bytes;
     uint64_t fastest_bytes_per_second; /* that the store has filled at, or may */
     uint64_t expected_usec;            /* from the action's start to where it stops the filling */
-    uint64_t elapsed_usec;             /* since then */
+    uint64_t elapsed_usec;             /* since it was first wanted */
+    uint64_t attempt_usec; /* since its attempt began, when chunks_left was seen; 0: none is under way */
 };
 
 /* Whether an action that is decided has still to stop the filling, as far as the last look shows: not one that is put

@@ -32,8 +32,9 @@ struct brakes_view {
     const struct errands *errands;
     bool enabled; /* brake = yes */
     uint64_t assumed_bytes_per_second;
-    uint64_t look_usec; /* how often a member is looked at that is watched */
-    uint64_t now_usec;  /* CLOCK_MONOTONIC: that of brakes */
+    uint64_t look_usec;  /* how often a member is looked at that is watched */
+    uint64_t now_usec;   /* CLOCK_MONOTONIC: that of brakes */
+    uint64_t slept_usec; /* CLOCK_BOOTTIME less that */
 };
 
 /* Puts back what an earlier daemon has left. */

@@ -25,6 +25,7 @@ struct errand {
     struct intent earlier;
     bool settled; /* it has come as far as it can for now: the kernel merges, or it has failed or must wait */
     unsigned stretches;    /* children so far */
+    uint64_t attempt_usec; /* CLOCK_MONOTONIC: when the last one was started */
     uint64_t since_usec;   /* CLOCK_MONOTONIC: what its action takes counts from here */
     uint64_t stopped_usec; /* when a look first showed that the filling had stopped; 0: not yet */
     bool acting;

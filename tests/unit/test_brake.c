@@ -22,19 +22,40 @@ static const struct brake_subject usual = {
     .expected_usec = 3 * SECOND,
 };
 
+/* Its first attempt has gone on for so long. */
+static struct brake_rate rate_after(struct brake_subject subject, uint64_t usec)
+{
+    subject.elapsed_usec = subject.attempt_usec = usec;
+    return brake_rate(&subject);
+}
+
 static void test_rate(void **state)
 {
     (void)state;
+    assert_int_equal(rate_after(usual, 0).bytes_per_second, 16 * MIB / 6);
+    assert_int_equal(rate_after(usual, 0).writes_per_second, 4096 / 6);
+    assert_int_equal(rate_after(usual, SECOND).bytes_per_second, 4 * MIB);
+    /* past a third it is expected to take twice as long as it has */
+    assert_int_equal(rate_after(usual, 2 * SECOND).bytes_per_second, 2 * MIB);
+    assert_int_equal(rate_after(usual, 4 * SECOND).bytes_per_second, 1 * MIB);
+    assert_int_equal(rate_after(usual, 4 * SECOND).writes_per_second, 256);
+}
+
+/* Whatever time has gone by since the action was wanted: while the next attempt is waited for all of it is still to come, and
+ * then what that one has not done; but never less than twice what it has taken so far. */
+static void test_failed_attempt(void **state)
+{
+    (void)state;
     struct brake_subject subject = usual;
-    assert_int_equal(brake_rate(&subject).bytes_per_second, 16 * MIB / 6);
-    assert_int_equal(brake_rate(&subject).writes_per_second, 4096 / 6);
     subject.elapsed_usec = SECOND;
-    assert_int_equal(brake_rate(&subject).bytes_per_second, 4 * MIB);
-    subject.elapsed_usec = 2 * SECOND; /* past a third it is expected to take twice as long as it has */
-    assert_int_equal(brake_rate(&subject).bytes_per_second, 2 * MIB);
+    assert_int_equal(brake_rate(&subject).bytes_per_second, 16 * MIB / 6);
+    subject.elapsed_usec = 1500 * MSEC;
+    subject.attempt_usec = 500 * MSEC;
+    assert_int_equal(brake_rate(&subject).bytes_per_second, 16 * MIB / 6);
+    subject.expected_usec = 6 * SECOND;
+    assert_int_equal(brake_rate(&subject).bytes_per_second, 16 * MIB / 11);
     subject.elapsed_usec = 4 * SECOND;
     assert_int_equal(brake_rate(&subject).bytes_per_second, 1 * MIB);
-    assert_int_equal(brake_rate(&subject).writes_per_second, 256);
 }
 
 static void test_cautious(void **state)
@@ -147,7 +168,7 @@ static uint64_t left_after(struct filling filling, uint64_t usec)
     for (uint64_t now = 0; now < usec && left >= 1; now += MSEC) {
         if (now % filling.look_usec == 0) {
             subject->chunks_left = (uint64_t)left;
-            subject->elapsed_usec = now;
+            subject->elapsed_usec = subject->attempt_usec = now;
             struct brake_rate rate = brake_rate(subject);
             if (brake_rate_differs(held, rate)) {
                 held = rate;
@@ -211,7 +232,7 @@ static void test_small_writes(void **state)
     struct filling filling = filling_of(16 * MIB, 64 * KIB, 3 * SECOND);
     double left = (double)filling.subject.chunks_left;
     for (uint64_t now = 0; now < 3 * SECOND; now += 50 * MSEC) {
-        filling.subject.elapsed_usec = now;
+        filling.subject.elapsed_usec = filling.subject.attempt_usec = now;
         filling.subject.chunks_left = (uint64_t)left;
         left -= (double)brake_rate(&filling.subject).writes_per_second / 20;
     }
@@ -306,6 +327,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rate),
+        cmocka_unit_test(test_failed_attempt),
         cmocka_unit_test(test_cautious),
         cmocka_unit_test(test_floor),
         cmocka_unit_test(test_extremes),

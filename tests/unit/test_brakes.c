@@ -153,11 +153,58 @@ static void test_the_next_extension_is_held_for_while_the_last_one_ends(void **s
     assert_true(started_for(&member, &errand) > 0);
 }
 
+/* What writers are held to for an lvm merge, of which nobody knows what it takes, while its snapshot has 16 MiB left. */
+static uint64_t held_at(struct brakes *brakes, struct errand *errand, uint64_t now_usec, uint64_t taken_usec)
+{
+    struct member member = extended_member();
+    struct member *members = &member;
+    struct herd herd = {.members = &members, .n_members = 1};
+    struct errands errands = {.items = &errand, .n_items = 1};
+    errand->pursuit.intent = extension_to(&member, 0);
+    errand->pursuit.intent.action = ACTION_MERGE;
+    member.sample.chunks_left = 4096;
+    member.sample.taken_usec = taken_usec;
+    struct brakes_view view = {.herd = &herd,
+                               .errands = &errands,
+                               .enabled = true,
+                               .assumed_bytes_per_second = 1 << 28,
+                               .look_usec = 50000,
+                               .now_usec = now_usec,
+                               .slept_usec = 7000000};
+    brakes_consider(brakes, &view);
+    return brakes->limits[0]->wanted.bytes_per_second;
+}
+
+static void test_a_failed_attempt_brings_it_no_nearer(void **state)
+{
+    (void)state;
+    const uint64_t second = 1000000, room = 4096 * 4096;
+    struct brakes brakes = {.runtime_directory = "/nowhere"};
+    struct journal_outlet outlet = {.send = take_entry, .line_fd = -1};
+    assert_true(journal_open_outlet("test", &outlet, &brakes.journal) >= 0);
+    struct journal *journal = brakes.journal;
+    struct errand errand = {.pursuit.phase = PURSUIT_ACTING, .acting = true, .attempt_usec = second};
+    assert_int_equal(held_at(&brakes, &errand, second, 8 * second), room / 6);
+    assert_int_equal(held_at(&brakes, &errand, 2 * second, 9 * second), room / 4);
+    errand.acting = false;
+    errand.pursuit.phase = PURSUIT_RETRYING;
+    assert_int_equal(held_at(&brakes, &errand, 2 * second, 9 * second), room / 6);
+    errand.acting = true;
+    errand.pursuit.phase = PURSUIT_ACTING;
+    errand.attempt_usec = 2 * second;
+    assert_int_equal(held_at(&brakes, &errand, 2200000, 9200000), 10 * room / 56);
+    /* seen before it was started */
+    assert_int_equal(held_at(&brakes, &errand, 2200000, 8900000), room / 6);
+    brakes_done(&brakes);
+    journal_close(journal, 10000000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_cannot_be_put_back_is_tried_again),
         cmocka_unit_test(test_the_next_extension_is_held_for_while_the_last_one_ends),
+        cmocka_unit_test(test_a_failed_attempt_brings_it_no_nearer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
