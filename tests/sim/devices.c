@@ -144,11 +144,12 @@ void devices_create(struct group *group)
 
 /* ---- users */
 
-void devices_open(struct model_device *device, bool *is_open, bool wanted)
+void devices_open(struct group *group, struct model_device *device, bool *is_open, bool wanted)
 {
     if (!device->exists || *is_open == wanted || children_hold(device->number) > 0)
         return; /* … or a child has it for itself */
     *is_open = wanted;
+    group->opened_usec = world.clock_usec;
     if (wanted)
         device->open_count++;
 }
@@ -164,6 +165,7 @@ void devices_close(struct group *group, size_t index, bool *is_open)
         bool goes = group->machine.devices[index].deferred_remove;
         close_device(&group->machine, index);
         world.dm_event = world.dm_event || (goes && !group->machine.devices[index].exists);
+        group->opened_usec = world.clock_usec;
     }
     *is_open = false;
 }

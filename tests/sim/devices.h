@@ -30,7 +30,7 @@ void devices_merge_by_somebody(struct group *group);
 void devices_fail_io(struct group *group);
 
 /* A user comes, if it is wanted and nobody has the device for himself, or goes; is_open: whether he is there. */
-void devices_open(struct model_device *device, bool *is_open, bool wanted);
+void devices_open(struct group *group, struct model_device *device, bool *is_open, bool wanted);
 void devices_close(struct group *group, size_t index, bool *is_open);
 
 /* Nobody writes any more. */

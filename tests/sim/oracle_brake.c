@@ -6,12 +6,16 @@
 #include "../../daemon/action/limits.h"
 #include "children.h"
 #include "cowherd/dm_action.h"
+#include "cowherd/pursuit.h"
 #include "devices.h"
 #include "oracle_state.h"
 
 #define CALM_USEC     UINT64_C(60000000) /* after it nobody is held for what waits */
 #define CAUTIOUS_USEC UINT64_C(3000000)
-#define TOLERANCE     120 /* percent: a rate is replaced from a tenth of a difference on */
+
+/* What waits for a device to be closed is looked at so often; another one that has it open may be udev's moment. */
+#define MOMENT_USEC (PURSUIT_DEFERRED_USEC + PURSUIT_GRACE_USEC + UINT64_C(200000))
+#define TOLERANCE   120 /* percent: a rate is replaced from a tenth of a difference on */
 
 /* Nobody is held for longer than an action's deadline. */
 #define FLIGHT_MAX_USEC (DM_ACTION_DEADLINE_USEC - UINT64_C(1000000))
@@ -71,7 +75,9 @@ static void judge_hold(struct group *group)
 {
     uint64_t last = max(last_active_usec(group), group->disturbed_usec);
     bool is_wanted = is_anything_wanted(group);
-    bool must_wait = is_wanted && (world.clock_usec <= last + CALM_USEC || children_act_for(group->index));
+    bool is_moving = world.clock_usec <= last + CALM_USEC ||
+                     world.clock_usec <= group->opened_usec + MOMENT_USEC;
+    bool must_wait = is_wanted && (is_moving || children_act_for(group->index));
     if (!devices_written(group)->exists || !is_held(group) || must_wait || is_changing(group))
         return;
     if (oracle.has_looked && !oracle.look_failed)

@@ -108,7 +108,7 @@ static void happen_to_group(struct group *group, const struct item *item)
         devices_unmount(group);
         break;
     case ITEM_OPEN:
-        devices_open(snapshot, &group->is_read, !group->setup->is_live);
+        devices_open(group, snapshot, &group->is_read, !group->setup->is_live);
         break;
     case ITEM_CLOSE:
         devices_close(group, S, &group->is_read);

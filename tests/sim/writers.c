@@ -195,7 +195,7 @@ uint64_t writers_next_usec(void)
 void writers_write_at(struct group *group, uint64_t bytes_per_second)
 {
     struct model_device *device = devices_written(group);
-    devices_open(device, &group->is_mounted, true);
+    devices_open(group, device, &group->is_mounted, true);
     group->write_bytes_per_second = bytes_per_second;
     oracle_writes(group);
 }
