@@ -34,6 +34,8 @@ struct bus {
     bool is_refused; /* the name: it is to be asked for again later */
     bool refusal_told;
     bool is_changed; /* a round is due */
+    bool
+        is_stale; /* a snapshot has come or gone, or has another name: who asks is not answered by the last round */
     bool in_round;
     bool looks;          /* in this round */
     uint64_t round_usec; /* when the last one ended; all times are CLOCK_MONOTONIC */
@@ -158,8 +160,9 @@ static bool is_ready(const struct bus *bus)
  * two leaves some to serve whoever it was for. */
 static bool round_is_due(const struct bus *bus)
 {
-    return is_ready(bus) && (bus->is_changed || bus->has_input || !bus->objects.told) &&
-           now_usec() >= bus->round_usec + BUS_ROUND_USEC && n_waiting(bus) == 0;
+    bool is_time = now_usec() >= bus->round_usec + BUS_ROUND_USEC || (bus->is_stale && bus->has_input);
+    return is_ready(bus) && (bus->is_changed || bus->has_input || !bus->objects.told) && is_time &&
+           n_waiting(bus) == 0;
 }
 
 static void go_on_with_round(struct bus *bus)
@@ -167,7 +170,7 @@ static void go_on_with_round(struct bus *bus)
     bool begins = !bus->in_round;
     if (begins) {
         bus->looks = bus->has_input;
-        bus->is_changed = false;
+        bus->is_changed = bus->is_stale = false;
         bus->in_round = true;
         bus_objects_begin_round(&bus->objects);
     }
@@ -377,6 +380,8 @@ void bus_event(struct bus *bus, const struct event *event)
     if (known || path)
         bus_manager_signal(bus->connection, event, known ? known : path);
     free(path);
+    if (event->kind == EVENT_FOUND || event->kind == EVENT_GONE)
+        bus->is_stale = true;
     if (event->kind == EVENT_ACTION_FAILED)
         bus_changed_at_once(bus);
     arm(bus);
