@@ -1,7 +1,7 @@
 #!/bin/bash
 # Both roles are read from the tables alone and follow them; a section can force one; what may not be changed with dm's
 # means is watched, and left as it is.
-# timeout: 120
+# timeout: 240
 # shellcheck source=lib.sh
 . /tests/lib.sh
 

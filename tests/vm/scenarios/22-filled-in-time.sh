@@ -4,7 +4,7 @@
 #
 # Every reserve above the rung is some 12.8 MiB: what an assumed-fill-rate of 256 MiB/s fills in a shortest-poll of 50 ms. With
 # less (95 % of 64 MiB: 3.2 MiB) the drop comes too late now and then: a writeback that bursts fills it between two looks.
-# timeout: 240
+# timeout: 360
 # shellcheck source=lib.sh
 . /tests/lib.sh
 

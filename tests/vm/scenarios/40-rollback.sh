@@ -1,6 +1,6 @@
 #!/bin/bash
 # Backup role, merge: the origin is rolled back to the exact old bytes, and never while it is open.
-# timeout: 300
+# timeout: 400
 # shellcheck source=lib.sh
 . /tests/lib.sh
 

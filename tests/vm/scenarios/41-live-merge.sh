@@ -1,6 +1,6 @@
 #!/bin/bash
 # Live role, merge: on a mounted, busily writing filesystem; every write succeeds and everything is there afterwards.
-# timeout: 180
+# timeout: 240
 # shellcheck source=lib.sh
 . /tests/lib.sh
 

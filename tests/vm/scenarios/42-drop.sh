@@ -1,6 +1,6 @@
 #!/bin/bash
 # Drop in both roles: closed, open, and open where the section allows it.
-# timeout: 180
+# timeout: 240
 # shellcheck source=lib.sh
 . /tests/lib.sh
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Every action on what snapshots can be made of: chunks of 4 KiB to 512 KiB in stores that are no multiple of one; partitions,
 # loop devices and logical volumes as origin and store; several snapshots of one origin; a drop under a reader.
-# timeout: 300
+# timeout: 480
 # shellcheck source=lib.sh
 . /tests/lib.sh
 

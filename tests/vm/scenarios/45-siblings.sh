@@ -2,7 +2,7 @@
 # Before a merge the room of the other snapshots of its origin is checked, to the chunk: a sibling with exactly as much as the
 # merge may cost lets it go and survives it; with one chunk less it prevents the merge, is named, and when it is gone the merge
 # goes on by itself. Both roles, both directions of differing chunk sizes, and siblings of other kinds.
-# timeout: 300
+# timeout: 400
 # shellcheck source=lib.sh
 . /tests/lib.sh
 

@@ -5,7 +5,7 @@
 # is carried to its end, nothing stays suspended or half loaded, no device, cookie, intent or brake is left behind, the data
 # is right and the file system clean.
 # Here it is a spread of them; all of them: tests/vm/crashpoints --all
-# timeout: 1200
+# timeout: 1800
 # shellcheck disable=SC2034 # what an action is made of is used by name
 # shellcheck source=lib.sh
 . /tests/lib.sh

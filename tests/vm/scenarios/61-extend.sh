@@ -1,7 +1,7 @@
 #!/bin/bash
 # extend of raw snapshots: dm linear stores get free extents, loop stores a longer backing file; in time, with the data whole,
 # within the limit, again by itself when there was no space, and never from what is somebody else's.
-# timeout: 480
+# timeout: 720
 # shellcheck source=lib.sh
 . /tests/lib.sh
 

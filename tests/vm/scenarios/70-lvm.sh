@@ -1,7 +1,7 @@
 #!/bin/bash
 # lvm's snapshots are extended and dropped by lvm, in time and beside everything else that lvm does: a full group, a lock that
 # somebody holds, dmeventd, a command that hangs; and a foreign suspended device delays nobody.
-# timeout: 420
+# timeout: 600
 # shellcheck source=lib.sh
 . /tests/lib.sh
 export LVM_SUPPRESS_FD_WARNINGS=1

@@ -1,7 +1,7 @@
 #!/bin/bash
 # lvm's snapshots are merged by lvm: at once where nobody has origin and snapshot open, else when lvm may; to the exact old
 # bytes; and to the end, whoever dies or is restarted meanwhile.
-# timeout: 240
+# timeout: 600
 # shellcheck source=lib.sh
 . /tests/lib.sh
 export LVM_SUPPRESS_FD_WARNINGS=1

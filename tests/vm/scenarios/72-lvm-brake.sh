@@ -1,7 +1,7 @@
 #!/bin/bash
 # The brake and an lvextend that takes 3 s: a writer at full speed fills what is left of a 32 MiB snapshot before it has come;
 # held back, he does not, and is let go when the store has grown.
-# timeout: 200
+# timeout: 300
 # shellcheck source=lib.sh
 . /tests/lib.sh
 export LVM_SUPPRESS_FD_WARNINGS=1

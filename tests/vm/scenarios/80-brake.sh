@@ -2,7 +2,7 @@
 # The brake: an action that takes 3 s saves a 32 MiB store from writers at full speed that would fill what is left of it in
 # less than one; without the brake it comes too late. The limits are put back in every way of leaving, and somebody else's
 # stay. (The highest rate that survives without the brake: tests/bench/brake.sh.)
-# timeout: 400
+# timeout: 900
 # shellcheck source=lib.sh
 . /tests/lib.sh
 

@@ -2,7 +2,7 @@
 # Writes to stores are counted instead of polled for: who stands still is not looked at, a writer at full speed is noticed at
 # its rung, on every kind of store and in both roles. By a program in the kernel that reads the bios, by one that reads the
 # tracepoints' records, and by perf's events where there is none; where nothing can be counted the daemon polls.
-# timeout: 600
+# timeout: 900
 # shellcheck source=lib.sh
 . /tests/lib.sh
 # shellcheck source=../herd.sh

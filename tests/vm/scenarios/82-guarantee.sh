@@ -1,7 +1,7 @@
 #!/bin/bash
 # The guarantee: told with its figures when a snapshot is found, when it changes, in the status line and by --check, whose
 # suggestion is the highest rung that is in time; and what actions took is remembered over a restart.
-# timeout: 180
+# timeout: 240
 # shellcheck source=lib.sh
 . /tests/lib.sh
 
