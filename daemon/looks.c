@@ -47,23 +47,31 @@ static void look_for_recalled(struct manager *manager)
         errands_review(&manager->errands, reactions_review_intent, manager);
 }
 
-/* Nothing raises an event when the time to tell what is not there has come. */
-/* From when it was begun, as for those who were looked at in it: so that one wake-up is for all of them. */
-static uint64_t next_look_usec(const struct manager *manager, uint64_t asked_usec)
+/* Nothing raises an event when the time to tell what is not there has come. From when it was begun, as for those who were looked
+ * at in it: so that one wake-up is for all of them. */
+static uint64_t next_look_usec(const struct manager *manager)
 {
     uint64_t due = recall_next_usec(&manager->recall), now = boottime_now_usec();
-    uint64_t next = asked_usec + (manager->blind ? BLIND_POLL_USEC : HEARTBEAT_USEC);
+    uint64_t next = manager->complete_usec + (manager->blind ? BLIND_POLL_USEC : COMPLETE_LOOK_USEC);
     return due > now && due < next ? due : next;
+}
+
+/* Where nobody is to be looked at, or something is done to them, others matter as much. */
+static uint64_t complete_due_usec(const struct manager *manager)
+{
+    bool is_quiet = manager->herd.n_members > 0 && manager->errands.n_items == 0;
+    uint64_t heartbeat_usec = manager->complete_usec + HEARTBEAT_USEC;
+    return is_quiet || manager->look_usec < heartbeat_usec ? manager->look_usec : heartbeat_usec;
 }
 
 int looks_complete(struct manager *manager)
 {
     struct observation seen = {0};
     struct herd_view view = view_of(manager);
-    uint64_t asked_usec = boottime_now_usec(); /* what is asked for last is no newer than what is first */
+    manager->complete_usec = boottime_now_usec(); /* what is asked for last is no newer than what is first */
     int r = kernel_observe(&seen);
     manager->looked = r >= 0;
-    manager->look_usec = next_look_usec(manager, asked_usec);
+    manager->look_usec = next_look_usec(manager);
     if (r < 0) {
         manager->look_usec = boottime_now_usec() + MISSING_POLL_USEC;
         journal_message(manager->journal, LOG_ERR, "Cannot list the dm devices: %s", strerror(-r));
@@ -75,7 +83,7 @@ int looks_complete(struct manager *manager)
     kernel_recycle(&manager->seen);
     manager->seen = seen;
     look_for_recalled(manager);
-    r = herd_look(&manager->herd, &manager->seen, asked_usec, &view);
+    r = herd_look(&manager->herd, &manager->seen, manager->complete_usec, &view);
     reactions_adopt_merges(manager);
     consider_errands(manager, true);
     return r;
@@ -186,15 +194,49 @@ void looks_peek(struct manager *manager, struct member *member)
             sample(manager, devices[i], &places[i]);
 }
 
+/* Whether somebody has it open decides whether a rollback can be begun, and raises no event: once a heartbeat. Returns whether a
+ * complete look is due. */
+static bool look_at_origin_user(struct manager *manager, struct member *member, uint64_t now_usec)
+{
+    uint64_t peeked_usec = member->peeked_usec, complete_usec = manager->complete_usec;
+    uint64_t seen_usec = peeked_usec > complete_usec ? peeked_usec : complete_usec;
+    size_t place = 0;
+    if (!member->origin_user || now_usec < seen_usec + HEARTBEAT_USEC)
+        return false;
+    member->peeked_usec = now_usec;
+    return sample(manager, member->origin_user, &place) < 0;
+}
+
+/* Whoever stands still is looked at with others who do: a wake-up less. */
+static bool may_come_early(const struct member *member, uint64_t due_usec, uint64_t now_usec)
+{
+    return due_usec >= member->asked_usec + HEARTBEAT_USEC && due_usec <= now_usec + HEARTBEAT_USEC / 3;
+}
+
+/* The next look counts from when the first of those who were due was looked at, as after a complete look, unless that is long
+ * ago: else their times drift apart, and each has a wake-up of its own. */
+static void keep_step(struct member *member, uint64_t interval_usec, uint64_t begun_usec)
+{
+    if (member->asked_usec - begun_usec <= interval_usec / 16)
+        member->asked_usec = begun_usec;
+}
+
 static bool look_at_due_members(struct manager *manager)
 {
     struct pacing_bounds bounds = bounds_now(manager);
-    uint64_t now_usec = boottime_now_usec();
+    uint64_t begun_usec = boottime_now_usec(), now_usec = begun_usec;
     bool stale = false;
     for (size_t i = 0; i < manager->herd.n_members; i++) {
-        if (due_usec(manager, &bounds, manager->herd.members[i]) > now_usec)
+        struct member *member = manager->herd.members[i];
+        uint64_t due = due_usec(manager, &bounds, member);
+        uint64_t interval = due > member->asked_usec ? due - member->asked_usec : 0;
+        bool is_early = may_come_early(member, due, begun_usec);
+        if (due > now_usec && !is_early)
             continue;
-        stale = looks_at(manager, manager->herd.members[i]) || stale;
+        stale = looks_at(manager, member) || stale;
+        if (due <= begun_usec || is_early)
+            keep_step(member, interval, begun_usec);
+        stale = look_at_origin_user(manager, member, begun_usec) || stale;
         now_usec = boottime_now_usec();
     }
     return stale;
@@ -241,16 +283,16 @@ void looks_due(struct manager *manager)
     measure_lateness(manager);
     hurry_errands(manager);
     stale = look_at_due_errands(manager) || stale;
-    if (stale || boottime_now_usec() >= manager->look_usec)
-        looks_complete(manager);
-    else
+    if (!stale)
         consider_errands(manager, false);
+    if (stale || boottime_now_usec() >= complete_due_usec(manager))
+        looks_complete(manager);
 }
 
 uint64_t looks_next_usec(const struct manager *manager)
 {
     struct pacing_bounds bounds = bounds_now(manager);
-    uint64_t next = manager->look_usec, errands = errands_next_usec(&manager->errands);
+    uint64_t next = complete_due_usec(manager), errands = errands_next_usec(&manager->errands);
     uint64_t hold = operator_holds_next_usec(&manager->holds);
     if (manager->looked && errands < next)
         next = errands;

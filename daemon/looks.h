@@ -1,7 +1,7 @@
 /* Looks: when who is looked at, and how.
  *
- * A complete look lists every device; between two, members and the devices of errands are sampled one by one when they
- * are due. Every look hands its findings to the reactions and moves the errands on.
+ * A complete look lists every device, after every dm event and every few minutes; between two, members and the devices of
+ * errands are sampled one by one when they are due. Every look hands its findings to the reactions and moves the errands on.
  */
 #pragma once
 

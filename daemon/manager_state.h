@@ -26,8 +26,12 @@
 #include "waking.h"
 #include <systemd/sd-event.h>
 
-/* A complete look even if no event ever comes: 80 an hour, and at each the watchdog hears of it. */
+/* A look at everybody even if nothing is ever written: 80 an hour, and at each the watchdog hears of it. */
 #define HEARTBEAT_USEC UINT64_C(45000000)
+
+/* And at every device of the machine, with its tables, although an event tells of each that comes, goes or changes: three times
+ * what a look at everybody costs. While something is done, with every heartbeat. */
+#define COMPLETE_LOOK_USEC (8 * HEARTBEAT_USEC)
 
 struct service_bus;
 
@@ -52,7 +56,8 @@ struct manager {
     struct waking waking;
     struct service_bus *bus; /* NULL: not on D-Bus */
     struct metrics_feed metrics;
-    uint64_t look_usec; /* the next complete look */
+    uint64_t look_usec;     /* the next complete look, no later */
+    uint64_t complete_usec; /* the last one */
     struct lateness lateness;
     uint64_t due_usec;       /* when the timer was set for a look */
     uint64_t due_slept_usec; /* and how long the machine had slept until then */

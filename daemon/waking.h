@@ -1,6 +1,6 @@
 /* Waking: who is looked at when its store has been written to so often, and who is paced (counting.h, write_counter.h).
  *
- * A snapshot that is counted needs no timer but the heartbeat of complete looks. Where writes cannot be counted (by none of the
+ * A snapshot that is counted needs no timer but the heartbeat. Where writes cannot be counted (by none of the
  * means, or there is no permission) every snapshot is paced, that is said once, and tried again once a minute.
  *
  * COWHERD_COUNTING=no in the environment switches counting off, records and events leave better means unused, to measure what
@@ -32,7 +32,7 @@ struct waking_view {
     const struct herd *herd;
     const struct observation *seen;
     uint64_t longest_usec;   /* the longest poll */
-    uint64_t heartbeat_usec; /* between two complete looks */
+    uint64_t heartbeat_usec; /* between two looks at whoever stands still */
     uint64_t now_usec;
 };
 

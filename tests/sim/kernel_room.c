@@ -99,7 +99,7 @@ int kernel_sample(const struct dm_device *known, struct dm_device *ret_device)
         return !device ? -ENXIO : blind ? -EIO : device->error;
     }
     show_device(&group->machine, device, &fresh);
-    if (!is_same_table(&known->active, &fresh.active)) {
+    if (!is_same_table(&known->active, &fresh.active) || known->has_inactive != fresh.has_inactive) {
         dm_device_done(&fresh);
         oracle_asked(known->number);
         return -ESTALE;

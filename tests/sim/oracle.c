@@ -10,9 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COMPLETE_LOOK_USEC UINT64_C(45000000) /* a look even if no event ever comes */
-#define IDLE_WAKE_UPS_MAX  200                /* without a look: words to the service manager */
-#define RATE_MIN_USEC      50000
+#define BUSY_LOOK_USEC    UINT64_C(45000000) /* at every device, while something is done or nobody is watched */
+#define QUIET_LOOK_USEC   UINT64_C(360000000) /* and even if no event ever comes */
+#define IDLE_WAKE_UPS_MAX 200                 /* without a look: words to the service manager */
+#define RATE_MIN_USEC     50000
 
 struct oracle oracle;
 
@@ -279,11 +280,20 @@ void __real_herd_sample(struct herd *herd, const struct dm_device *device, uint6
 void __wrap_herd_sample(struct herd *herd, const struct dm_device *device, uint64_t now_usec,
                         const struct herd_view *view, bool *ret_stale);
 
+static uint64_t complete_look_usec(void)
+{
+    const struct manager *manager = oracle.manager;
+    bool is_quiet = manager && manager->herd.n_members > 0 && manager->errands.n_items == 0;
+    return is_quiet ? QUIET_LOOK_USEC : BUSY_LOOK_USEC;
+}
+
 static void judge_cause(void)
 {
     uint64_t since = world.clock_usec - oracle.looked_usec;
-    bool is_blind = oracle.look_failed; /* then each snapshot that is due asks for one */
-    if (oracle.has_looked && !oracle.has_cause && !is_blind && since * 10 < COMPLETE_LOOK_USEC * 9)
+    bool is_blind = oracle.look_failed;                     /* then each snapshot that is due asks for one */
+    bool is_recalling = oracle.manager->recall.n_items > 0; /* it has a time of its own */
+    uint64_t soonest = is_recalling ? BUSY_LOOK_USEC : complete_look_usec();
+    if (oracle.has_looked && !oracle.has_cause && !is_blind && since * 10 < soonest * 9)
         oracle_fails("a complete look without a cause, %" PRIu64 " us after the last one", since);
 }
 
@@ -505,6 +515,13 @@ static void judge_unseen(void)
     }
 }
 
+static void judge_complete(uint64_t timer_usec)
+{
+    uint64_t latest = oracle.looked_usec + complete_look_usec();
+    if (oracle.has_looked && timer_usec > latest && timer_usec > world.clock_usec + 1)
+        oracle_fails("the devices are not looked at for %" PRIu64 " us", timer_usec - oracle.looked_usec);
+}
+
 static void judge_idle(void)
 {
     uint64_t looks = loop_figures.looks + loop_figures.complete_looks;
@@ -519,6 +536,7 @@ void oracle_before_sleep(uint64_t timer_usec)
 {
     judge_unseen();
     judge_idle();
+    judge_complete(timer_usec);
     pace_before_sleep(timer_usec);
     brake_before_sleep();
 }
