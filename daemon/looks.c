@@ -61,7 +61,13 @@ static uint64_t complete_due_usec(const struct manager *manager)
 {
     bool is_quiet = manager->herd.n_members > 0 && manager->errands.n_items == 0;
     uint64_t heartbeat_usec = manager->complete_usec + HEARTBEAT_USEC;
-    return is_quiet || manager->look_usec < heartbeat_usec ? manager->look_usec : heartbeat_usec;
+    bool may_wait = is_quiet || !manager->looked || manager->look_usec < heartbeat_usec;
+    return may_wait ? manager->look_usec : heartbeat_usec;
+}
+
+static bool is_complete_due(const struct manager *manager)
+{
+    return boottime_now_usec() >= complete_due_usec(manager);
 }
 
 int looks_complete(struct manager *manager)
@@ -93,8 +99,9 @@ int looks_complete(struct manager *manager)
 static struct pacing_bounds bounds_now(const struct manager *manager)
 {
     const struct configuration *configuration = &manager->configuration;
+    uint64_t longest_usec = configuration->longest_poll_usec;
     return (struct pacing_bounds){
-        .longest_usec = configuration->longest_poll_usec,
+        .longest_usec = longest_usec < HEARTBEAT_USEC ? longest_usec : HEARTBEAT_USEC,
         .shortest_usec = configuration->shortest_poll_usec,
         .assumed_bytes_per_second = configuration->assumed_bytes_per_second,
         .late_usec = lateness_usec(&manager->lateness, boottime_now_usec()),
@@ -143,16 +150,39 @@ static struct dm_device *find_seen(const struct manager *manager, dev_t number, 
     return seen->devices[*place].error ? NULL : &seen->devices[*place];
 }
 
-/* Takes a fresh sample of a device into what was seen. 0; else a complete look is due. */
+/* Takes a fresh sample of a device into what was seen. 0; else a complete look is due: 1 where a table waits in it, or does not
+ * any more, which raises no event. */
 static int sample(struct manager *manager, dev_t number, size_t *place)
 {
     struct dm_device *device = find_seen(manager, number, place), fresh;
     int r = device ? kernel_sample(device, &fresh) : -ESTALE;
     if (r < 0)
         return r;
+    bool is_stale = device->has_inactive != fresh.has_inactive;
     dm_device_done(device);
     *device = fresh;
-    return 0;
+    return is_stale;
+}
+
+/* Of one that may not be a dm device. Returns whether a complete look is due. */
+static bool sample_if_seen(struct manager *manager, dev_t number)
+{
+    size_t place = 0;
+    return number && observation_find(&manager->seen, number) && sample(manager, number, &place) != 0;
+}
+
+/* What a guarantee rests on besides, and what raises no event: whether somebody has a rollback's origin open, or has suspended what
+ * is to be extended. Once a heartbeat. Returns whether a complete look is due. */
+static bool look_around(struct manager *manager, struct member *member)
+{
+    uint64_t around_usec = member->around_usec, complete_usec = manager->complete_usec;
+    uint64_t seen_usec = around_usec > complete_usec ? around_usec : complete_usec;
+    bool extends = member->policy && policy_rung_by_action(member->policy, ACTION_EXTEND);
+    if (member->asked_usec < seen_usec + HEARTBEAT_USEC / 3 * 2)
+        return false;
+    member->around_usec = member->asked_usec;
+    bool stale = sample_if_seen(manager, member->origin_user);
+    return (extends && sample_if_seen(manager, member->target.store)) || stale;
 }
 
 bool looks_at(struct manager *manager, struct member *member)
@@ -161,13 +191,14 @@ bool looks_at(struct manager *manager, struct member *member)
     bool stale = false;
     member->asked_usec = boottime_now_usec();
     int r = sample(manager, member->device, &member->seen_at);
-    if (r == 0)
+    if (r >= 0)
         herd_sample(&manager->herd, &manager->seen.devices[member->seen_at], member->asked_usec, &view,
                     &stale);
     else if (r != -ESTALE && r != -ENXIO)
         journal_message(manager->journal, LOG_WARNING, "Cannot read the status of %s: %s", member->name,
                         strerror(-r));
-    return stale || r < 0; /* what was seen must say so: no action and no guarantee relies on it any more */
+    stale = look_around(manager, member) || stale;
+    return stale || r != 0; /* what was seen must say so: no action and no guarantee relies on it any more */
 }
 
 /* An action that is tried again is not put off for longer than its store allows. */
@@ -192,19 +223,6 @@ void looks_peek(struct manager *manager, struct member *member)
     for (size_t i = 0; i < sizeof(devices) / sizeof(devices[0]); i++)
         if (devices[i])
             sample(manager, devices[i], &places[i]);
-}
-
-/* Whether somebody has it open decides whether a rollback can be begun, and raises no event: once a heartbeat. Returns whether a
- * complete look is due. */
-static bool look_at_origin_user(struct manager *manager, struct member *member, uint64_t now_usec)
-{
-    uint64_t peeked_usec = member->peeked_usec, complete_usec = manager->complete_usec;
-    uint64_t seen_usec = peeked_usec > complete_usec ? peeked_usec : complete_usec;
-    size_t place = 0;
-    if (!member->origin_user || now_usec < seen_usec + HEARTBEAT_USEC)
-        return false;
-    member->peeked_usec = now_usec;
-    return sample(manager, member->origin_user, &place) < 0;
 }
 
 /* Whoever stands still is looked at with others who do: a wake-up less. */
@@ -236,7 +254,6 @@ static bool look_at_due_members(struct manager *manager)
         stale = looks_at(manager, member) || stale;
         if (due <= begun_usec || is_early)
             keep_step(member, interval, begun_usec);
-        stale = look_at_origin_user(manager, member, begun_usec) || stale;
         now_usec = boottime_now_usec();
     }
     return stale;
@@ -259,12 +276,10 @@ static bool look_at_due_errands(struct manager *manager)
         const struct pursuit *pursuit = &manager->errands.items[i]->pursuit;
         if (manager->errands.items[i]->acting || pursuit->next_usec > boottime_now_usec())
             continue;
-        dev_t devices[] = {pursuit->intent.device, origin_user_now(manager, &pursuit->intent)};
-        for (size_t j = 0; j < 2; j++) {
-            size_t place = 0;
-            bool is_seen = devices[j] && observation_find(&manager->seen, devices[j]);
-            stale = (is_seen && sample(manager, devices[j], &place) < 0) || stale;
-        }
+        dev_t devices[] = {pursuit->intent.device, origin_user_now(manager, &pursuit->intent),
+                           pursuit->intent.store};
+        for (size_t j = 0; j < sizeof(devices) / sizeof(devices[0]); j++)
+            stale = sample_if_seen(manager, devices[j]) || stale;
     }
     return stale;
 }
@@ -283,9 +298,10 @@ void looks_due(struct manager *manager)
     measure_lateness(manager);
     hurry_errands(manager);
     stale = look_at_due_errands(manager) || stale;
-    if (!stale)
+    bool is_unsure = stale || (is_complete_due(manager) && observation_find_unreadable(&manager->seen));
+    if (!is_unsure) /* what has just been decided does not wait until all devices have been looked at */
         consider_errands(manager, false);
-    if (stale || boottime_now_usec() >= complete_due_usec(manager))
+    if (is_unsure || is_complete_due(manager))
         looks_complete(manager);
 }
 
@@ -294,7 +310,7 @@ uint64_t looks_next_usec(const struct manager *manager)
     struct pacing_bounds bounds = bounds_now(manager);
     uint64_t next = complete_due_usec(manager), errands = errands_next_usec(&manager->errands);
     uint64_t hold = operator_holds_next_usec(&manager->holds);
-    if (manager->looked && errands < next)
+    if (manager->looked && !manager->stopping && errands < next)
         next = errands;
     if (hold < next)
         next = hold;

@@ -226,7 +226,7 @@ static int arm(struct waking *waking, const struct member *member, struct waiter
     return 0;
 }
 
-/* Once a heartbeat: whether more was filled than was counted. */
+/* Once a heartbeat, which may come a third early: whether more was filled than was counted. */
 static bool is_deaf(const struct member *member, struct waiter *waiter, uint64_t heartbeat_usec)
 {
     struct exception_store store = store_of(member);
@@ -236,7 +236,7 @@ static bool is_deaf(const struct member *member, struct waiter *waiter, uint64_t
         waiter->base_exceptions = exceptions;
         waiter->base_usec = member->sample.taken_usec;
     }
-    if (member->sample.taken_usec - waiter->base_usec < heartbeat_usec ||
+    if (member->sample.taken_usec - waiter->base_usec < heartbeat_usec / 3 * 2 ||
         exceptions < waiter->base_exceptions)
         return false;
     waiter->base_usec = member->sample.taken_usec;

@@ -243,14 +243,11 @@ int kernel_sample(const struct dm_device *known, struct dm_device *ret_device)
         r = dm_table_add(&device.inactive, &known->inactive.targets[i]);
     if (r == 0)
         r = read_status(&device);
-    if (r == 0)
-        set_info(&device);
-    if (r == 0 && device.has_inactive != known->has_inactive)
-        r = -ESTALE;
     if (r < 0) {
         dm_device_done(&device);
         return r;
     }
+    set_info(&device);
     *ret_device = device;
     return 0;
 }

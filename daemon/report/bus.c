@@ -34,8 +34,8 @@ struct bus {
     bool is_refused; /* the name: it is to be asked for again later */
     bool refusal_told;
     bool is_changed; /* a round is due */
-    bool
-        is_stale; /* a snapshot has come or gone, or has another name: who asks is not answered by the last round */
+    bool is_stale;   /* a snapshot has come or gone: who asks is not answered by the last round */
+    bool is_hurried; /* which was made for that, and nobody has been served since */
     bool in_round;
     bool looks;          /* in this round */
     uint64_t round_usec; /* when the last one ended; all times are CLOCK_MONOTONIC */
@@ -156,11 +156,17 @@ static bool is_ready(const struct bus *bus)
     return bus->connection && sd_bus_is_ready(bus->connection) > 0;
 }
 
+/* Where they come and go all the time, somebody is served between two. */
+static bool may_hurry(const struct bus *bus)
+{
+    return bus->is_stale && bus->has_input && !bus->is_hurried;
+}
+
 /* What is still to be taken of the last one is not added to. From its end on, so that one that takes longer than the time between
  * two leaves some to serve whoever it was for. */
 static bool round_is_due(const struct bus *bus)
 {
-    bool is_time = now_usec() >= bus->round_usec + BUS_ROUND_USEC || (bus->is_stale && bus->has_input);
+    bool is_time = now_usec() >= bus->round_usec + BUS_ROUND_USEC || may_hurry(bus);
     return is_ready(bus) && (bus->is_changed || bus->has_input || !bus->objects.told) && is_time &&
            n_waiting(bus) == 0;
 }
@@ -170,6 +176,7 @@ static void go_on_with_round(struct bus *bus)
     bool begins = !bus->in_round;
     if (begins) {
         bus->looks = bus->has_input;
+        bus->is_hurried = may_hurry(bus);
         bus->is_changed = bus->is_stale = false;
         bus->in_round = true;
         bus_objects_begin_round(&bus->objects);
@@ -190,6 +197,7 @@ static void serve(struct bus *bus)
         r = sd_bus_process(bus->connection, NULL);
         used = clock_usec(CLOCK_THREAD_CPUTIME_ID) - begun;
     } while (r > 0 && used < TURN_USEC);
+    bus->is_hurried = false;
     bus_budget_use(&bus->budget, used, now_usec());
     if (r <= 0)
         bus->has_input = false;

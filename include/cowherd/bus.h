@@ -7,8 +7,8 @@
  * dropped, and that is counted.
  *
  * It knows accounts and nothing of who makes them. They are handed over in rounds, a second apart, when something has
- * changed or a client asks; what is answered, too, is at most a second old, and the round that it is of. But which snapshots
- * there are is never old: whoever asks behind one that has come or gone is answered by a round of its own.
+ * changed or a client asks; what is answered, too, is at most a second old, and the round that it is of. But whoever
+ * asks when a snapshot has been seen to come or go is answered by a round of its own.
  */
 #pragma once
 

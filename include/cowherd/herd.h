@@ -47,6 +47,7 @@ struct member {
     struct sample sample; /* of the last look at which it was valid */
     uint64_t asked_usec;  /* CLOCK_BOOTTIME when its status was last asked for, with or without an answer */
     uint64_t peeked_usec; /* CLOCK_BOOTTIME when the loop last read its devices for somebody outside */
+    uint64_t around_usec; /* CLOCK_BOOTTIME when what its guarantee rests on besides was last read alone */
     size_t seen_at;       /* where its device was among all when it was looked for last: it is tried first */
     bool lost_told;
     struct member_guarantee guarantee;

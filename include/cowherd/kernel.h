@@ -25,7 +25,7 @@ void kernel_recycle(struct observation *observation);
 
 /* One device anew: numbers, open count and the status of its snapshot targets; the tables are those of
  * `known`, a device of an earlier observation, for a table swap raises an event of its own. -ESTALE where the
- * targets are no longer the ones of `known`, or one of both has a table waiting and the other has none. */
+ * targets are no longer the ones of `known`. */
 int kernel_sample(const struct dm_device *known, struct dm_device *ret_device);
 
 /* A descriptor that polls readable on create, remove, rename, table swap and Invalid of any dm device.

@@ -99,12 +99,14 @@ int kernel_sample(const struct dm_device *known, struct dm_device *ret_device)
         return !device ? -ENXIO : blind ? -EIO : device->error;
     }
     show_device(&group->machine, device, &fresh);
-    if (!is_same_table(&known->active, &fresh.active) || known->has_inactive != fresh.has_inactive) {
+    if (!is_same_table(&known->active, &fresh.active)) {
         dm_device_done(&fresh);
         oracle_asked(known->number);
         return -ESTALE;
     }
     keep_identity(known, &fresh);
+    if (known->has_inactive != fresh.has_inactive)
+        oracle_shows_waiting();
     *ret_device = fresh;
     return 0;
 }

@@ -347,6 +347,12 @@ void oracle_asked(dev_t device)
     oracle.has_cause = true;
 }
 
+/* A table that waits, or does not any more, is read in a complete look. */
+void oracle_shows_waiting(void)
+{
+    oracle.has_cause = true;
+}
+
 /* ---- what the daemon says */
 
 static size_t find_rung(const struct ladder_setup *ladder, const char *text)

@@ -31,6 +31,7 @@ __attribute__((format(printf, 1, 2))) void oracle_fails(const char *format, ...)
 
 void oracle_look_failed(void); /* the daemon at everything, in vain */
 void oracle_asked(dev_t device);
+void oracle_shows_waiting(void);
 void oracle_event(const struct event *event);
 void oracle_config_read(size_t config);
 void oracle_lost(struct group *group, size_t index);
