@@ -105,6 +105,7 @@ struct intent decision_intent(const struct member *member, const struct policy *
                                                          : 0,
         .used_centipercent = height_centipercent(rung, &member->sample),
         .hysteresis_centipercent = policy->hysteresis_centipercent,
+        .free_bytes = rung->condition.kind == CONDITION_FREE ? rung->condition.value : 0,
     };
     take_settings(&intent, policy);
     snprintf(intent.rung, sizeof(intent.rung), "%s", rung->text);

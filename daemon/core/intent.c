@@ -52,9 +52,11 @@ static const struct key keys[] = {
     {"hysteresis-centipercent", FIELD(NUMBER32, hysteresis_centipercent)},
     {"cookie", FIELD(NUMBER32, cookie)},
     {"boot-id", TEXT(boot_id)},
+    {"free-bytes", FIELD(NUMBER64, free_bytes)}, /* records of the first daemons have none */
 };
 
-#define N_KEYS (sizeof(keys) / sizeof(keys[0]))
+#define N_KEYS   (sizeof(keys) / sizeof(keys[0]))
+#define N_NEEDED (N_KEYS - 1)
 
 static void put_value(struct text_writer *writer, const struct key *key, const void *field)
 {
@@ -164,7 +166,8 @@ int intent_parse(const char *text, struct intent *ret_intent)
         seen |= UINT64_C(1) << (key - keys);
         text = end + 1;
     }
-    if (seen != (UINT64_C(1) << N_KEYS) - 1 || !action_kind_changes(intent.action))
+    uint64_t needed = (UINT64_C(1) << N_NEEDED) - 1;
+    if ((seen & needed) != needed || !action_kind_changes(intent.action))
         return -EBADMSG;
     *ret_intent = intent;
     return 0;

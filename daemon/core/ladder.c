@@ -41,11 +41,12 @@ static bool used_rearms(uint64_t value, uint32_t hysteresis, const struct sample
     return value > hysteresis && used_below(sample, value - hysteresis);
 }
 
-static bool free_rearms(uint64_t value, uint32_t hysteresis, const struct sample *sample)
+bool sample_is_roomier(const struct sample *sample, uint64_t bytes, uint32_t hysteresis_centipercent)
 {
-    wide above_bytes = (wide)sample->bytes_left - value;
+    wide above_bytes = (wide)sample->bytes_left - bytes;
     wide store_bytes = (wide)sample->total_sectors * SECTOR_BYTES;
-    return sample->bytes_left > value && above_bytes * WHOLE_CENTIPERCENT > store_bytes * hysteresis;
+    return sample->bytes_left > bytes &&
+           above_bytes * WHOLE_CENTIPERCENT > store_bytes * hysteresis_centipercent;
 }
 
 static bool time_rearms(uint64_t value, uint32_t hysteresis, const struct sample *sample, uint32_t fired_at)
@@ -66,7 +67,7 @@ static bool mark_rearms(const struct ladder_mark *mark, const struct condition *
     case CONDITION_USED:
         return used_rearms(condition->value, hysteresis, sample);
     case CONDITION_FREE:
-        return free_rearms(condition->value, hysteresis, sample);
+        return sample_is_roomier(sample, condition->value, hysteresis);
     case CONDITION_TIME:
         return time_rearms(condition->value, hysteresis, sample, mark->fired_centipercent);
     case CONDITION_LOST:

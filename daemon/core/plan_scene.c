@@ -1,4 +1,5 @@
 #include "plan_scene.h"
+#include "cowherd/exception_store.h"
 #include "cowherd/ladder.h"
 #include "plan_overflow.h"
 #include <stdarg.h>
@@ -80,16 +81,29 @@ bool scene_table_waits_in(const struct dm_device *origin_user, const struct inte
            (target_is_origin_of(active, intent) && table_is_waiting(origin_user, active));
 }
 
-static uint32_t used_centipercent(const struct snapshot_status *status)
+static struct sample sample_of(const struct intent *intent, const struct snapshot_status *status)
 {
-    struct sample sample = {.used_sectors = status->used_sectors, .total_sectors = status->total_sectors};
-    return sample_used_centipercent(&sample);
+    struct exception_store store = {
+        .total_sectors = status->total_sectors,
+        .chunk_sectors = intent->chunk_sectors,
+        .persistent = intent->store_type != STORE_TRANSIENT,
+    };
+    return (struct sample){
+        .used_sectors = status->used_sectors,
+        .total_sectors = status->total_sectors,
+        .bytes_left = exception_store_bytes_left(&store, status->used_sectors),
+    };
 }
 
+/* By the rung's own measure. */
 static bool usage_has_fallen(const struct intent *intent, const struct snapshot_status *status)
 {
-    return !intent_is_ordered(intent) &&
-           used_centipercent(status) + intent->hysteresis_centipercent < intent->used_centipercent;
+    struct sample sample = sample_of(intent, status);
+    if (intent_is_ordered(intent))
+        return false;
+    if (intent->free_bytes)
+        return sample_is_roomier(&sample, intent->free_bytes, intent->hysteresis_centipercent);
+    return sample_used_centipercent(&sample) + intent->hysteresis_centipercent < intent->used_centipercent;
 }
 
 /* Who orders a drop means the snapshot, lost or not. */

@@ -37,6 +37,10 @@ struct sample {
 /* used / total in hundredths of a percent, rounded down; 0 of an empty total. */
 uint32_t sample_used_centipercent(const struct sample *sample);
 
+/* Whether that is more than so many bytes left, by more than the hysteresis, which is a share of the store: then a rung of BYTES
+ * free is armed again, and what it has decided is not begun any more. */
+bool sample_is_roomier(const struct sample *sample, uint64_t bytes, uint32_t hysteresis_centipercent);
+
 struct ladder_mark {
     bool fired;
     uint32_t fired_centipercent;  /* usage when it fired */

@@ -90,8 +90,10 @@ static void test_the_height_of_a_rung(void **state)
     set_up(&fixture);
     const struct member *member = &fixture.member;
     assert_int_equal(decision_intent(member, &fixture.policy, &fixture.rungs[2], "").used_centipercent, 7999);
+    assert_int_equal(decision_intent(member, &fixture.policy, &fixture.rungs[2], "").free_bytes, 0);
     fixture.rungs[2].condition = (struct condition){CONDITION_FREE, 32 * MIB}; /* of 64 */
     assert_int_equal(decision_intent(member, &fixture.policy, &fixture.rungs[2], "").used_centipercent, 5000);
+    assert_int_equal(decision_intent(member, &fixture.policy, &fixture.rungs[2], "").free_bytes, 32 * MIB);
     fixture.rungs[2].condition.value = MIB; /* crossed before, for the store's last part is of no use */
     assert_int_equal(decision_intent(member, &fixture.policy, &fixture.rungs[2], "").used_centipercent, 7999);
     assert_int_equal(decision_intent(member, &fixture.policy, &fixture.rungs[1], "").used_centipercent, 7500);

@@ -41,6 +41,7 @@ static struct intent an_intent(void)
         .asked_lvm = true,
         .used_centipercent = 9512,
         .hysteresis_centipercent = 200,
+        .free_bytes = 1 << 30,
         .cookie = 0x0d4d1234,
         .boot_id = "01234567-89ab-cdef-0123-456789abcdef",
     };
@@ -76,6 +77,7 @@ static void assert_same(const struct intent *a, const struct intent *b)
     assert_int_equal(a->asked_lvm, b->asked_lvm);
     assert_int_equal(a->used_centipercent, b->used_centipercent);
     assert_int_equal(a->hysteresis_centipercent, b->hysteresis_centipercent);
+    assert_int_equal(a->free_bytes, b->free_bytes);
     assert_int_equal(a->cookie, b->cookie);
     assert_string_equal(a->boot_id, b->boot_id);
 }
@@ -145,6 +147,7 @@ static void test_text(void **state)
                               "hysteresis-centipercent=200\n"
                               "cookie=223154740\n"
                               "boot-id=01234567-89ab-cdef-0123-456789abcdef\n"
+                              "free-bytes=1073741824\n"
                               "end\n");
 }
 
@@ -350,18 +353,32 @@ static void test_each_key_once(void **state)
     format(&intent, text);
     for (const char *c = text; *c; c++)
         lines += *c == '\n';
-    assert_int_equal(lines, 31); /* 30 keys and the end */
+    assert_int_equal(lines, 32); /* 31 keys and the end */
     for (size_t i = 0; i < lines - 1; i++) {
         edit_line(text, i, 1, false, edited);
         assert_string_equal(edited, text);
         assert_int_equal(intent_parse(edited, &read), 0);
         edit_line(text, i, 0, false, edited);
-        assert_refused(edited);
+        if (i < lines - 2)
+            assert_refused(edited);
         edit_line(text, i, 2, false, edited);
         assert_refused(edited);
         edit_line(text, i, 2, true, edited);
         assert_refused(edited);
     }
+}
+
+/* A daemon that was upgraded goes on with what the one before it recorded. */
+static void test_a_record_of_the_first_daemons(void **state)
+{
+    (void)state;
+    struct intent intent = an_intent(), read;
+    char text[INTENT_TEXT_MAX];
+    format(&intent, text);
+    strcpy(strstr(text, "free-bytes="), "end\n");
+    assert_int_equal(intent_parse(text, &read), 0);
+    intent.free_bytes = 0;
+    assert_same(&intent, &read);
 }
 
 /* A text in which the value of one key is another. */
@@ -402,7 +419,7 @@ static void test_numbers(void **state)
                                         "18446744073709551616",
                                         "99999999999999999999999999999999999999"};
     static const char *const wide[] = {"disk-sequence", "store-disk-sequence", "length-sectors",
-                                       "origin-user-disk-sequence"};
+                                       "origin-user-disk-sequence", "free-bytes"};
     static const char *const narrow[] = {"chunk-sectors", "used-centipercent", "hysteresis-centipercent",
                                          "cookie"};
 
@@ -583,6 +600,7 @@ int main(void)
         cmocka_unit_test(test_truncations),
         cmocka_unit_test(test_nothing_behind_the_end),
         cmocka_unit_test(test_each_key_once),
+        cmocka_unit_test(test_a_record_of_the_first_daemons),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_choices),
         cmocka_unit_test(test_actions),

@@ -203,6 +203,29 @@ static void test_usage_to_the_hundredth(void **state)
     }
 }
 
+/* A store that has grown since may be as full as it was, in percent, and have the bytes free that its rung asks for. */
+static void test_a_rung_of_bytes_free_goes_by_bytes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < LOST_DROP; i++) {
+        struct machine machine;
+        struct intent intent;
+        struct plan plan;
+        scenarios[i].prepare(&machine, &intent);
+        const struct model_store *store = &machine.stores[C];
+        uint64_t chunk_bytes = UINT64_C(512) * CHUNK_SECTORS;
+        uint64_t left_bytes = (model_capacity(store) - store->exceptions) * chunk_bytes;
+        intent.free_bytes = left_bytes - store->total_sectors * 512 * 200 / 10000;
+        make_plan(&machine, &intent, &plan);
+        assert_int_equal(plan.verdict, PLAN_ACT);
+        intent.free_bytes--;
+        expect_abandoned(&machine, &intent);
+        intent.hysteresis_centipercent++;
+        make_plan(&machine, &intent, &plan);
+        assert_int_equal(plan.verdict, PLAN_ACT);
+    }
+}
+
 /* Room for as many exceptions as the merge may cost is enough, one less is not. */
 
 static void test_step_kinds(void **state)
@@ -273,6 +296,7 @@ int main(void)
         cmocka_unit_test(test_refused_handover),
         cmocka_unit_test(test_refused_handover_without_snapshot),
         cmocka_unit_test(test_usage_to_the_hundredth),
+        cmocka_unit_test(test_a_rung_of_bytes_free_goes_by_bytes),
         cmocka_unit_test(test_step_kinds),
         cmocka_unit_test(test_model_of_a_handover),
     };
