@@ -55,7 +55,8 @@ struct intent {
     uint32_t
         used_centipercent; /* when it was decided; below this less the hysteresis a rung's is not begun any more */
     uint32_t hysteresis_centipercent;
-    uint64_t free_bytes; /* of a rung of BYTES free, whose height in percent is another when its store grows; or 0 */
+    uint64_t
+        free_bytes; /* of a rung of BYTES free, whose height in percent is another when its store grows; or 0 */
 
     bool
         cancelled; /* the configuration no longer wants it, or the operator: it is not begun any more. Not recorded. */
