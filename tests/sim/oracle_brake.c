@@ -99,7 +99,9 @@ static void note_flight(struct shadow *shadow)
 /* Whether what the child does is still to stop the filling, as far as the last look shows. */
 static bool is_awaited(const struct shadow *shadow, const struct intent *intent)
 {
-    bool has_grown = intent->action == ACTION_EXTEND && shadow->level.total_sectors > shadow->flight_sectors;
+    uint64_t total = shadow->level.total_sectors; /* a daemon before this one may have made it longer */
+    bool has_grown = intent->action == ACTION_EXTEND &&
+                     (total > shadow->flight_sectors || total >= intent->grow_to_sectors);
     bool is_wanted = !oracle.was_reloaded || action_has_rung(shadow->group, intent);
     return shadow->kind == TARGET_SNAPSHOT && shadow->state == SNAPSHOT_VALID && shadow->has_level &&
            !intent->lost && !has_grown && is_wanted && !oracle.look_failed;
