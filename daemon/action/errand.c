@@ -288,7 +288,9 @@ void errands_consider(struct errands *errands, const struct observation *seen, b
             errand->stopped_usec = awake_usec_of(errands->event);
         bool is_due = complete || errand->pursuit.next_usec <= now_usec;
         if (is_due && !errand->acting && must_stand_back(errand)) {
-            errand->pursuit.next_usec = now_usec + PURSUIT_MERGING_USEC;
+            uint64_t soonest_usec = now_usec + PURSUIT_MERGING_USEC;
+            if (errand->pursuit.next_usec < soonest_usec) /* who has failed waits longer */
+                errand->pursuit.next_usec = soonest_usec;
             is_due = false;
         }
         if (!errand->acting && is_due && consider(errand, seen, now_usec))

@@ -63,7 +63,7 @@ static uint64_t clock_now(clockid_t clock)
 
 int sd_event_now(sd_event *event, clockid_t clock, uint64_t *ret)
 {
-    *ret = clock == CLOCK_MONOTONIC ? event->now_usec - world.slept_usec : event->now_usec;
+    *ret = clock == CLOCK_MONOTONIC ? world_awake_usec(event->now_usec) : event->now_usec;
     return 0;
 }
 

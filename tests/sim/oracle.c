@@ -370,6 +370,8 @@ static void take_alert(struct shadow *shadow, size_t index)
     shadow->alerts |= bit;
     if (rung->action == ACTION_EXTEND)
         oracle_book(shadow->uuid)->extend_alerts++;
+    if (action_kind_changes(rung->action)) /* it may be begun in this very turn */
+        action_begins_anew(shadow->uuid, rung->text);
     if (!((shadow->expected | shadow->maybe_armed) & bit))
         oracle_fails("%s: \"%s\" is alerted and has not been crossed", shadow->uuid, rung->text);
     if (!(shadow->expected & bit) && rung->condition != CONDITION_TIME && (shadow->maybe_armed & bit) &&
@@ -483,7 +485,6 @@ static void judge_alerts(struct shadow *shadow)
         if (!children_intent_for(shadow->uuid, &(uint64_t){0})) /* else that comes after it */
             shadow->decided_usec = oracle.turn_usec;
         shadow->active_usec = world.clock_usec;
-        action_begins_anew(shadow->uuid, ladder->rungs[i].text);
         break;
     }
     for (size_t i = 0; i < ladder->n_rungs; i++)

@@ -4,6 +4,7 @@
  * "Held" is a limit that is set, or a child that is at it, or one that has failed just now: the next one has its pause.
  */
 #include "../../daemon/action/limits.h"
+#include "../../daemon/manager_state.h"
 #include "children.h"
 #include "cowherd/dm_action.h"
 #include "cowherd/pursuit.h"
@@ -63,12 +64,26 @@ static uint64_t last_active_usec(const struct group *group)
     return last;
 }
 
+/* What took the place of an action that has just ended, and may be begun in a moment. */
+static bool is_successor_due(const struct group *group)
+{
+    const struct errands *errands = oracle.manager ? &oracle.manager->errands : NULL;
+    for (size_t i = 0; errands && i < errands->n_items; i++) {
+        const struct pursuit *pursuit = &errands->items[i]->pursuit;
+        bool is_fresh = pursuit->phase == PURSUIT_WANTED ||
+                        (pursuit->phase == PURSUIT_DEFERRED && !pursuit->deferred_told);
+        if (is_fresh && devices_group_of(pursuit->intent.device) == group)
+            return true;
+    }
+    return false;
+}
+
 static bool is_anything_wanted(const struct group *group)
 {
     for (size_t i = 0; i < SHADOWS_MAX; i++)
         if (oracle.shadows[i].exists && oracle.shadows[i].group == group && oracle.shadows[i].is_acting)
             return true;
-    return children_act_for(group->index);
+    return children_act_for(group->index) || is_successor_due(group);
 }
 
 static void judge_hold(struct group *group)
