@@ -37,7 +37,7 @@ struct sim_child {
     bool ended, killed, has_result;
     dev_t held; /* a device that it has open */
     uint64_t held_sequence;
-    uint64_t seen_sequence;
+    uint64_t seen_sequence, seen_usec;
     size_t size;
     char result[4096]; /* PIPE_BUF */
 };
@@ -199,11 +199,17 @@ int children_call(void)
 void children_look(void)
 {
     running->seen_sequence = world.n_sequences;
+    running->seen_usec = world.clock_usec;
 }
 
 uint64_t children_looked_at_sequence(void)
 {
     return running->seen_sequence;
+}
+
+uint64_t children_looked_usec(void)
+{
+    return running->seen_usec;
 }
 
 uint64_t children_next_usec(void)

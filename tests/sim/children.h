@@ -21,6 +21,7 @@ bool children_is_daemon(void);
 /* The running child has seen the devices as they are; what was the latest one's number when it did. */
 void children_look(void);
 uint64_t children_looked_at_sequence(void);
+uint64_t children_looked_usec(void); /* when that was */
 
 /* When the next one goes on; UINT64_MAX: none. */
 uint64_t children_next_usec(void);

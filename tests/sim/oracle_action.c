@@ -285,6 +285,16 @@ static void judge_readers(const struct group *group, const struct intent *intent
         oracle_fails("%s is dropped from under its readers", intent->uuid);
 }
 
+/* Whoever has opened the origin since this child looked is kept away by the swap itself. */
+static void judge_closed(const struct group *group, const struct intent *intent,
+                         const struct model_device *device, enum change change)
+{
+    bool begins = change == CHANGE_SUSPEND && intent->action == ACTION_MERGE && intent->role == ROLE_BACKUP &&
+                  strcmp(device->uuid, intent->uuid) == 0;
+    if (begins && group->is_mounted && group->opened_usec < children_looked_usec())
+        oracle_fails("%s: \"%s\" is begun while its origin is open", intent->uuid, intent->rung);
+}
+
 /* Its store fills no more. */
 static void note_stop(const struct intent *intent)
 {
@@ -300,6 +310,7 @@ void oracle_changes(struct group *group, struct model_device *device, enum chang
         return;
     if (change != CHANGE_LOAD)
         judge_identity(group, intent, device);
+    judge_closed(group, intent, device, change);
     bool is_live_merge = intent->action == ACTION_MERGE && intent->role == ROLE_LIVE;
     if (!storage_record(intent) && !is_live_merge)
         oracle_fails("%s: \"%s\" is at work and not recorded", intent->uuid, intent->rung);
