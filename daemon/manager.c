@@ -185,6 +185,11 @@ static void on_errand_ended(const struct errand *errand, void *user)
     manager_wake(manager);
 }
 
+static void on_limit_failed(void *user)
+{
+    manager_wake(user);
+}
+
 static int on_stop_overdue(sd_event_source *source, uint64_t usec, void *user)
 {
     struct manager *manager = user;
@@ -286,7 +291,12 @@ static int set_up(struct manager *manager)
         .user = manager,
     };
     manager->brakes = (struct brakes){
-        .event = manager->event, .journal = manager->journal, .runtime_directory = directory_runtime()};
+        .event = manager->event,
+        .journal = manager->journal,
+        .runtime_directory = directory_runtime(),
+        .failed = on_limit_failed,
+        .user = manager,
+    };
     manager->dmeventd = (struct dmeventd_questions){
         .event = manager->event, .tell = react_to_dmeventd, .user = manager};
     manager->waking = (struct waking){

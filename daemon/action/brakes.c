@@ -123,10 +123,18 @@ static struct hold *add_hold(struct brakes *brakes)
     return holds[brakes->n_holds++] = hold;
 }
 
-/* A hold that is still told of serves the next errand of its snapshot, too, whose time begins anew. */
-static void begin_anew(struct hold *hold, const struct errand *errand, uint64_t now_usec)
+/* Whether its child acts, and for this: not for what was wanted before. */
+static bool is_acting_for(const struct errand *errand, const struct intent *intent)
 {
-    hold->since_usec = now_usec;
+    return errand->acting && intent == &errand->pursuit.intent;
+}
+
+/* A hold that is still told of serves the next errand of its snapshot, too, whose time begins anew: with its child, which may
+ * have been started a little earlier in this turn. */
+static void begin_anew(struct hold *hold, const struct errand *errand, const struct intent *intent,
+                       uint64_t now_usec)
+{
+    hold->since_usec = is_acting_for(errand, intent) ? errand->attempt_usec : now_usec;
     hold->stretches = errand->stretches;
     hold->expired = false;
 }
@@ -172,13 +180,12 @@ static void take_device(struct hold *hold, const struct member *member)
     hold->disk_sequence = is_backup ? member->origin_user_disk_sequence : member->disk_sequence;
 }
 
-/* How far its child had come when the member was looked at; one that acts for what was wanted before brings it no nearer. */
+/* How far its child had come when the member was looked at. */
 static uint64_t attempt_usec(const struct errand *errand, const struct intent *intent, uint64_t taken_usec,
                              uint64_t slept_usec)
 {
     uint64_t began_usec = errand->attempt_usec + slept_usec;
-    bool is_its_own = errand->acting && intent == &errand->pursuit.intent;
-    return is_its_own && taken_usec > began_usec ? taken_usec - began_usec : 0;
+    return is_acting_for(errand, intent) && taken_usec > began_usec ? taken_usec - began_usec : 0;
 }
 
 static struct brake_subject subject_for(const struct hold *hold, const struct member *member,
@@ -206,7 +213,7 @@ static void consider_errand(struct brakes *brakes, const struct errand *errand,
     if (!hold && !(hold = add_hold(brakes)))
         return;
     if (!hold->was_alive)
-        begin_anew(hold, errand, view->now_usec);
+        begin_anew(hold, errand, intent, view->now_usec);
     hold->alive = true;
     hold->intent = *intent;
     hold->sample = member->sample;

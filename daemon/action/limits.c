@@ -50,6 +50,11 @@ static void conclude(struct limit *limit, const struct brake_limit_result *resul
     brakes_tell(limit, now_usec);
 }
 
+static bool is_other_than_wanted(const struct limit *limit)
+{
+    return limit->left || limit->uncertain || brake_rate_differs(limit->set, limit->wanted);
+}
+
 static int on_exit_child(sd_event_source *source, const siginfo_t *info, void *user)
 {
     struct limit *limit = user;
@@ -60,6 +65,8 @@ static int on_exit_child(sd_event_source *source, const siginfo_t *info, void *u
     limit->busy = false;
     learn_engaging(limit, &result, limits_now_usec(limit->brakes));
     conclude(limit, &result, limits_now_usec(limit->brakes));
+    if (!limit->busy && is_other_than_wanted(limit)) /* between two looks: the next one may be far off */
+        limit->brakes->failed(limit->brakes->user);
     return 0;
 }
 
@@ -98,11 +105,6 @@ static void start(struct limit *limit, uint64_t now_usec)
     limit->next_usec = now_usec + LIMIT_REFRESH_USEC;
     if (r < 0)
         brakes_tell_failure(limit, r, now_usec);
-}
-
-static bool is_other_than_wanted(const struct limit *limit)
-{
-    return limit->left || limit->uncertain || brake_rate_differs(limit->set, limit->wanted);
 }
 
 void limit_drive(struct limit *limit, uint64_t now_usec)

@@ -23,8 +23,10 @@ struct brakes {
     sd_event *event;
     struct journal *journal;
     const char *runtime_directory;
-    uint64_t engage_usec; /* the longest that it took to hold writers who were free; 0: not seen */
-    bool is_failing;      /* the last ones could not be held one device at a time */
+    uint64_t engage_usec;       /* the longest that it took to hold writers who were free; 0: not seen */
+    bool is_failing;            /* the last ones could not be held one device at a time */
+    void (*failed)(void *user); /* a limit is to be tried again, at brakes_next_usec() */
+    void *user;
 };
 
 struct brakes_view {

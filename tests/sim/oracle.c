@@ -331,11 +331,20 @@ void __wrap_herd_sample(struct herd *herd, const struct dm_device *device, uint6
     __real_herd_sample(herd, device, now_usec, view, ret_stale);
 }
 
-/* Then a second is waited. */
+static bool is_unreadable(const struct shadow *shadow)
+{
+    const struct dm_device *seen = observation_find(&oracle.manager->seen, shadow->device);
+    return seen && seen->error;
+}
+
+/* Then a second is waited. Whoever could not be read is asked for with all others, and that was it. */
 void oracle_look_failed(void)
 {
     oracle.look_failed = oracle.has_cause = true;
     oracle.looked_usec = world.clock_usec;
+    for (size_t i = 0; oracle.manager && i < SHADOWS_MAX; i++)
+        if (oracle.shadows[i].exists && is_unreadable(&oracle.shadows[i]))
+            oracle.shadows[i].asked_usec = world.clock_usec;
 }
 
 /* A look that brings nothing counts as one. */

@@ -163,6 +163,13 @@ static bool is_still_a_snapshot(const struct intent *intent)
            device->active.targets[0].kind == TARGET_SNAPSHOT;
 }
 
+/* A merge that had to wait for a device to be closed begins as soon as it is, whatever has failed before. */
+static bool has_come_free(const struct intent *intent, const struct attempts *attempts)
+{
+    const struct group *group = devices_group_of(intent->device);
+    return intent->action == ACTION_MERGE && group && group->opened_usec > attempts->failed_usec;
+}
+
 static void judge_attempt(const struct intent *intent)
 {
     struct attempts *attempts = attempts_of(intent);
@@ -172,7 +179,7 @@ static void judge_attempt(const struct intent *intent)
     attempts->start_usec = world.clock_usec;
     if (is_anew)
         attempts->failures = 0;
-    if (attempts->failures > 0 && is_still_a_snapshot(intent) &&
+    if (attempts->failures > 0 && is_still_a_snapshot(intent) && !has_come_free(intent, attempts) &&
         since * 100 < pause_usec(intent, attempts->failures) * 99)
         oracle_fails("%s: \"%s\" is tried again %" PRIu64 " us after failure %u", intent->uuid, intent->rung,
                      since, attempts->failures);

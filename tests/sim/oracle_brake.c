@@ -36,7 +36,7 @@ void oracle_brake_ended(dev_t device, const void *data)
     const struct brake_limit_result *result = data;
     const struct group *group = devices_group_of(device);
     if (group && (!result || result->error < 0))
-        oracle.brake_failed_usec[group->index] = world.clock_usec;
+        oracle.brake_failed_usec[group->index] = awake_usec();
 }
 
 static bool is_held(const struct group *group)
@@ -50,7 +50,7 @@ static bool is_changing(struct group *group)
     uint64_t failed_usec = oracle.brake_failed_usec[group->index];
     uint64_t pause_usec = LIMIT_REFRESH_USEC + 2 * oracle.history->shortest_usec + oracle.history->late_usec;
     return children_brake(devices_written(group)->number) ||
-           (failed_usec && world.clock_usec <= failed_usec + pause_usec);
+           (failed_usec && awake_usec() <= failed_usec + pause_usec);
 }
 
 /* ---- held for nothing */
@@ -64,8 +64,7 @@ static uint64_t last_active_usec(const struct group *group)
     return last;
 }
 
-/* What took the place of an action that has just ended, and may be begun in a moment. */
-static bool is_successor_due(const struct group *group)
+bool brake_successor_is_due(const struct group *group)
 {
     const struct errands *errands = oracle.manager ? &oracle.manager->errands : NULL;
     for (size_t i = 0; errands && i < errands->n_items; i++) {
@@ -83,7 +82,7 @@ static bool is_anything_wanted(const struct group *group)
     for (size_t i = 0; i < SHADOWS_MAX; i++)
         if (oracle.shadows[i].exists && oracle.shadows[i].group == group && oracle.shadows[i].is_acting)
             return true;
-    return children_act_for(group->index) || is_successor_due(group);
+    return children_act_for(group->index) || brake_successor_is_due(group);
 }
 
 static void judge_hold(struct group *group)

@@ -219,7 +219,8 @@ static bool is_asked_for_guarantee(const struct shadow *shadow)
 void pace_judge_look(struct shadow *shadow, uint64_t now_usec)
 {
     uint64_t since = now_usec - shadow->asked_usec;
-    uint64_t soonest = shadow->is_acting ? oracle.history->shortest_usec : soonest_usec(shadow);
+    bool is_watched = shadow->is_acting || brake_successor_is_due(shadow->group);
+    uint64_t soonest = is_watched ? oracle.history->shortest_usec : soonest_usec(shadow);
     bool was_active = counters_were_active(devices_store(shadow->group, shadow->index == S ? C : CT));
     if (since * 10 < soonest * 9 && !was_active && !is_asked_for_guarantee(shadow))
         oracle_fails("%s is looked at after %" PRIu64 " us, and need not be before %" PRIu64 " us",

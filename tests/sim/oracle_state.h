@@ -137,6 +137,8 @@ void promise_break(struct shadow *shadow);
 
 /* oracle_brake.c */
 void brake_before_sleep(void);
+/* Whether what took the place of an action that has just ended may be begun in a moment. */
+bool brake_successor_is_due(const struct group *group);
 
 /* oracle_action.c */
 void action_event(struct shadow *shadow, const struct event *event);

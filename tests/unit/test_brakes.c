@@ -5,14 +5,17 @@
 #include "cowherd/brakes.h"
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 static unsigned n_started;
+static bool can_start; /* children, which end without a result */
 
 /* An earlier daemon has left one limit, and no child can be started to put it back. */
 int brake_limit_list(const char *directory, dev_t *devices, size_t max)
@@ -25,9 +28,14 @@ int brake_limit_list(const char *directory, dev_t *devices, size_t max)
 
 int child_start(child_function function, const void *argument, struct child *ret_child)
 {
-    (void)function, (void)argument, (void)ret_child;
+    (void)function, (void)argument;
     n_started++;
-    return -EAGAIN;
+    if (!can_start)
+        return -EAGAIN;
+    *ret_child = (struct child){.pid = fork(), .result_fd = -1};
+    if (ret_child->pid == 0)
+        _exit(0);
+    return 0;
 }
 
 int child_take_result(struct child *child, void *ret_result, size_t size)
@@ -81,6 +89,45 @@ static void test_what_cannot_be_put_back_is_tried_again(void **state)
     consider(&brakes, next_usec);
     assert_int_equal(n_started, 2);
     assert_int_equal(brakes_next_usec(&brakes), next_usec + LIMIT_REFRESH_USEC);
+    brakes_done(&brakes);
+    sd_event_unref(event);
+    journal_close(journal, 10000000);
+}
+
+/* The loop hears of children by it. */
+static void block_child_signal(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    assert_int_equal(sigprocmask(SIG_BLOCK, &set, NULL), 0);
+}
+
+static void count_failure(void *user)
+{
+    unsigned *n_failed = user;
+    ++*n_failed;
+}
+
+/* It ends between two looks, the next of which may be far off. */
+static void test_the_loop_is_told_of_a_child_that_has_failed(void **state)
+{
+    unsigned n_failed = 0;
+    struct brakes brakes = {.runtime_directory = "/nowhere", .failed = count_failure, .user = &n_failed};
+    struct journal_outlet outlet = {.send = take_entry, .line_fd = -1};
+    (void)state;
+    assert_true(journal_open_outlet("test", &outlet, &brakes.journal) >= 0);
+    assert_true(sd_event_new(&brakes.event) >= 0);
+    sd_event *event = brakes.event;
+    struct journal *journal = brakes.journal;
+    block_child_signal();
+    can_start = true;
+    brakes_recall(&brakes);
+    can_start = false;
+    assert_int_equal(brakes_next_usec(&brakes), UINT64_MAX);
+    assert_true(sd_event_run(event, UINT64_MAX) > 0);
+    assert_int_equal(n_failed, 1);
+    assert_true(brakes_next_usec(&brakes) != UINT64_MAX);
     brakes_done(&brakes);
     sd_event_unref(event);
     journal_close(journal, 10000000);
@@ -199,12 +246,29 @@ static void test_a_failed_attempt_brings_it_no_nearer(void **state)
     journal_close(journal, 10000000);
 }
 
+/* The turn that started its child may have gone on for a while before writers were thought of. */
+static void test_its_time_begins_with_its_child(void **state)
+{
+    (void)state;
+    const uint64_t second = 1000000, room = 4096 * 4096;
+    struct brakes brakes = {.runtime_directory = "/nowhere"};
+    struct journal_outlet outlet = {.send = take_entry, .line_fd = -1};
+    assert_true(journal_open_outlet("test", &outlet, &brakes.journal) >= 0);
+    struct journal *journal = brakes.journal;
+    struct errand errand = {.pursuit.phase = PURSUIT_ACTING, .acting = true, .attempt_usec = second};
+    assert_int_equal(held_at(&brakes, &errand, 3 * second, 8 * second), room / 8); /* 2 s, so 4 s in all */
+    brakes_done(&brakes);
+    journal_close(journal, 10000000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_cannot_be_put_back_is_tried_again),
+        cmocka_unit_test(test_the_loop_is_told_of_a_child_that_has_failed),
         cmocka_unit_test(test_the_next_extension_is_held_for_while_the_last_one_ends),
         cmocka_unit_test(test_a_failed_attempt_brings_it_no_nearer),
+        cmocka_unit_test(test_its_time_begins_with_its_child),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
