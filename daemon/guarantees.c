@@ -92,8 +92,7 @@ static void tell_change(const struct manager *manager, const struct member *memb
 
 uint64_t guarantees_due_usec(const struct member *member)
 {
-    uint64_t changed_usec = member->guarantee.changed_usec;
-    return changed_usec ? changed_usec + GUARANTEES_LASTING_USEC : UINT64_MAX;
+    return guarantee_word_due_usec(&member->guarantee.word);
 }
 
 /* Figures that change with every look (how late looks come) are no news. */
@@ -117,17 +116,16 @@ static void judge(const struct manager *manager, const struct guarantee_bounds *
     known->print = print_of(&guarantee);
     known->is_known = guarantee.verdict != GUARANTEE_UNKNOWN;
     known->holds = guarantee.holds;
-    if (!known->is_known || known->holds == known->told) {
-        known->changed_usec = 0;
-        return;
-    }
-    if (!known->changed_usec)
-        known->changed_usec = member->asked_usec;
-    if (member->asked_usec < guarantees_due_usec(member))
-        return;
-    known->told = known->holds;
-    known->changed_usec = 0;
-    tell_change(manager, member, &guarantee);
+    if (!known->is_known)
+        guarantee_word_forget(&known->word);
+    else if (guarantee_word_take(&known->word, known->holds, member->asked_usec))
+        tell_change(manager, member, &guarantee);
+}
+
+void guarantees_begin_anew(struct manager *manager)
+{
+    for (size_t i = 0; i < manager->herd.n_members; i++)
+        guarantee_word_begin_anew(&manager->herd.members[i]->guarantee.word);
 }
 
 void guarantees_consider(struct manager *manager)
@@ -152,7 +150,7 @@ const char *guarantees_found(struct manager *manager, struct member *member,
     subject.seen = NULL;
     subject.woken_by_counting = waking_will_count(&manager->waking, boottime_now_usec());
     guarantee_judge(&subject, &bounds, &guarantee);
-    member->guarantee.told = guarantee.holds;
+    member->guarantee.word.told = guarantee.holds;
     char reason[GUARANTEE_TEXT_MAX];
     snprintf(text, GUARANTEE_TEXT_MAX, "%s: %.*s", guarantee.holds ? "yes" : "no", GUARANTEE_TEXT_MAX - 8,
              guarantee_text(&guarantee, reason));

@@ -2,15 +2,12 @@
  *
  * Each member is judged anew after each look at it. What is told: the STATUS line says of the worst snapshot why it has
  * none; the sentence with which a snapshot is found ends with its guarantee, by time alone; a change is a line in the
- * journal once it has lasted.
+ * journal once it has lasted (cowherd/guarantee_word.h).
  */
 #pragma once
 
 #include "cowherd/guarantee.h"
 #include "manager_state.h"
-
-/* A change is told when two looks so far apart have seen it. */
-#define GUARANTEES_LASTING_USEC UINT64_C(1000000)
 
 /* The bounds that are in force. */
 struct guarantee_bounds guarantees_bounds(const struct manager *manager);
@@ -18,6 +15,9 @@ struct guarantee_bounds guarantees_bounds(const struct manager *manager);
 /* The guarantee of one member at this moment. */
 void guarantees_judge(const struct manager *manager, const struct member *member,
                       struct guarantee *ret_guarantee);
+
+/* With a new configuration: what was told before makes no change wait. */
+void guarantees_begin_anew(struct manager *manager);
 
 /* After every look. */
 void guarantees_consider(struct manager *manager);

@@ -2,6 +2,7 @@
 #include "boottime.h"
 #include "cowherd/announce.h"
 #include "cowherd/notify.h"
+#include "guarantees.h"
 #include "looks.h"
 #include "reactions.h"
 #include <errno.h>
@@ -34,6 +35,7 @@ static void take_configuration(struct manager *manager, struct configuration *co
     struct configuration old = manager->configuration;
     manager->configuration = *configuration;
     herd_set_policies(&manager->herd, manager->configuration.policies, manager->configuration.n_policies);
+    guarantees_begin_anew(manager);
     if (old.dry_run && !manager->configuration.dry_run)
         climb_anew(&manager->herd);
     configuration_done(&old);

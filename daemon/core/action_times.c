@@ -87,9 +87,11 @@ uint64_t action_times_usec(const struct action_times *times, enum action_kind ac
                            struct action_subject subject)
 {
     const struct action_time *own = find(times, action, subject);
+    uint64_t usec = 0;
+    if (own)
+        return longest(own);
     bool is_lvm = dm_uuid_is_lvm(subject.uuid);
-    uint64_t usec = own ? longest(own) : 0;
-    for (size_t i = 0; !own && i < times->n_items; i++) {
+    for (size_t i = 0; i < times->n_items; i++) {
         const struct action_time *item = &times->items[i];
         bool is_kin = item->action == action && (item->by_uuid && dm_uuid_is_lvm(item->subject)) == is_lvm;
         if (is_kin && longest(item) > usec)

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "cowherd/fill_rate.h"
+#include "cowherd/guarantee_word.h"
 #include "cowherd/ladder.h"
 #include "cowherd/observation.h"
 #include "cowherd/policy.h"
@@ -19,9 +20,8 @@ struct member_guarantee {
     uint64_t judged_usec; /* after the look of that time */
     bool is_known;
     bool holds;
-    bool told;             /* the last word was yes */
-    uint64_t changed_usec; /* since when it is another; 0: it is not */
-    uint64_t print;        /* another when the verdict or the reason of a rung is */
+    struct guarantee_word word;
+    uint64_t print; /* another when the verdict or the reason of a rung is */
 };
 
 struct waiter;

@@ -50,6 +50,7 @@ void oracle_daemon_starts(void)
     oracle.late_usec = 0; /* of a wake-up in which the one before ended */
     oracle.idle_wake_ups = 0;
     oracle.manager = NULL;
+    oracle.lessons++;
 }
 
 void oracle_daemon_is_gone(void)

@@ -182,6 +182,9 @@ static void note_measured(struct shadow *shadow)
     struct pace *pace = &shadow->pace;
     uint64_t late = late_usec();
     pace->late_usec = late > pace->late_usec ? late : pace->late_usec;
+    if (pace->noted_lessons == oracle.lessons)
+        return;
+    pace->noted_lessons = oracle.lessons;
     for (enum action_kind action = ACTION_EXTEND; action <= ACTION_DROP; action++) {
         uint64_t took = pace_took_usec(shadow, action);
         pace->took_usec = took > pace->took_usec ? took : pace->took_usec;
@@ -208,12 +211,11 @@ static const struct member *member_of(const struct shadow *shadow)
     return NULL;
 }
 
-/* Its guarantee seems to have changed: a second after that it is asked once more. */
+/* Its guarantee seems to have changed: it is asked once more when that has lasted. */
 static bool is_asked_for_guarantee(const struct shadow *shadow)
 {
     const struct member *member = oracle.manager ? member_of(shadow) : NULL;
-    return member && member->guarantee.changed_usec &&
-           world.clock_usec >= member->guarantee.changed_usec + SHOWN_USEC;
+    return member && world.clock_usec >= guarantee_word_due_usec(&member->guarantee.word);
 }
 
 void pace_judge_look(struct shadow *shadow, uint64_t now_usec)
@@ -279,6 +281,7 @@ void __wrap_action_times_take(struct action_times *times, enum action_kind actio
     struct shadow *shadow = oracle_find(subject.uuid);
     struct book *book = oracle_book(subject.uuid);
     __real_action_times_take(times, action, subject, usec, day);
+    oracle.lessons++;
     if (shadow) {
         judge_took(shadow, action, usec);
         shadow->has_learned = true;

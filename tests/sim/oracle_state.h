@@ -27,6 +27,7 @@ struct pace {
     uint64_t half_usec;                         /* for rungs of time */
     uint64_t doubtful_usec, doubtful_half_usec; /* with those that may be armed */
     uint64_t late_usec, took_usec;              /* the most that was allowed for since */
+    uint64_t noted_lessons;                     /* of the daemon's, when took_usec was asked for */
 };
 
 /* A snapshot as the daemon must know it. */
@@ -103,6 +104,7 @@ struct oracle {
     bool late_counts;
     uint64_t turn_usec;        /* awake: this turn of the loop */
     uint64_t memory_lost_usec; /* awake: a write of what it has learned has failed */
+    uint64_t lessons;          /* how often a daemon may have learned what actions take; from 1 */
     uint64_t calm_usec, calm_wake_ups;
     bool has_cause;
     bool has_looked;
