@@ -216,6 +216,7 @@ void devices_remove_snapshots(struct group *group)
     if (group->setup->is_live)
         devices_unmount(group);
     devices_close(group, S, &group->is_read);
+    group->removed_usec = world.clock_usec;
     for (size_t i = 0; i < 2; i++) {
         struct model_device *device = &group->machine.devices[indexes[i]];
         if (device->exists && device->open_count == 0 && !device->suspended) {

@@ -247,12 +247,14 @@ static bool is_destructive(const struct intent *intent, const struct model_devic
            (swaps_snapshot || (is_snapshot && (change == CHANGE_REMOVE || change == CHANGE_SUSPEND)));
 }
 
-/* One that was made anew since this child looked is a moment that nobody can close. */
+/* One that went, or was made anew, since this child looked is a moment that nobody can close. */
 static void judge_identity(const struct group *group, const struct intent *intent,
                            const struct model_device *device)
 {
     size_t index = (size_t)(device - group->machine.devices);
     const char *wanted = index == D ? intent->origin_user_uuid : intent->uuid;
+    if (!device->exists && group->removed_usec >= children_looked_usec())
+        return;
     if (index != X && device->disk_sequence <= children_looked_at_sequence() &&
         strcmp(device->uuid, wanted) != 0)
         oracle_fails("%s: \"%s\" is done to %s", intent->uuid, intent->rung, device->uuid);

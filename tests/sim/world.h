@@ -17,8 +17,9 @@ struct group {
     struct machine machine;
     uint64_t write_bytes_per_second;
     bool is_mounted;
-    bool is_read;         /* the snapshot, by somebody */
-    uint64_t opened_usec; /* when one of its devices was opened or closed last */
+    bool is_read;          /* the snapshot, by somebody */
+    uint64_t opened_usec;  /* when one of its devices was opened or closed last */
+    uint64_t removed_usec; /* when its snapshots were taken away last */
     struct brake_rate cap;
     unsigned __int128 fill_carried, merge_carried; /* less than a chunk, in bytes x microseconds */
     uint64_t store_sequence;
