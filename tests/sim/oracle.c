@@ -415,6 +415,10 @@ static void take_loss(struct shadow *shadow)
     if (!snapshot_state_is_lost(shadow->state))
         oracle_fails("%s is said to be lost, and is not", shadow->uuid);
     shadow->is_lost_told = true;
+    for (size_t i = 0; i < oracle_ladder(shadow)->n_rungs;
+         i++) /* what saves one that has overflowed waits no more */
+        if (oracle_ladder(shadow)->rungs[i].action == ACTION_MERGE)
+            action_begins_anew(shadow->uuid, oracle_ladder(shadow)->rungs[i].text);
 }
 
 /* What stands in both stays fired. */

@@ -135,7 +135,7 @@ static struct attempts *attempts_of(const struct intent *intent)
     return free_one;
 }
 
-/* Its rung was crossed once more. */
+/* Its rung was crossed once more, or it is decided anew. */
 void action_begins_anew(const char *uuid, const char *rung)
 {
     for (size_t i = 0; i < SHADOWS_MAX; i++)
