@@ -1,7 +1,6 @@
 /* What the daemon says, and the parts of it that are no part of a simulated machine: hooks, lvm, dmeventd, D-Bus. */
 #include "../../daemon/boottime.h"
 #include "../../daemon/service_bus.h"
-#include "cowherd/announce.h"
 #include "cowherd/dmeventd.h"
 #include "cowherd/hooks.h"
 #include "cowherd/journal.h"
@@ -13,8 +12,6 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-
-#define STATUS_SHARE 64 /* one of so many STATUS lines is written */
 
 uint64_t boottime_now_usec(void)
 {
@@ -51,22 +48,6 @@ void journal_message(struct journal *journal, int priority, const char *format, 
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
     world_trace("says %s", text);
-}
-
-const char *__real_announce_status(const struct herd *herd, size_t n_actions, const char *config_error,
-                                   char text[static NOTIFY_STATUS_MAX]);
-const char *__wrap_announce_status(const struct herd *herd, size_t n_actions, const char *config_error,
-                                   char text[static NOTIFY_STATUS_MAX]);
-
-/* A quarter of the time would go into it, and nobody here reads it. */
-const char *__wrap_announce_status(const struct herd *herd, size_t n_actions, const char *config_error,
-                                   char text[static NOTIFY_STATUS_MAX])
-{
-    static unsigned n_asked;
-    if (n_asked++ % STATUS_SHARE == 0)
-        return __real_announce_status(herd, n_actions, config_error, text);
-    text[0] = '\0';
-    return text;
 }
 
 int notify_ready(const char *status)

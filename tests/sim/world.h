@@ -40,7 +40,7 @@ struct world {
     bool dm_event; /* since it was last armed */
     size_t config; /* that is on disk */
     bool config_is_bad;
-    unsigned n_uuids, n_releases;
+    unsigned n_uuids, n_releases, n_status;
     uint64_t n_sequences;
 
     bool is_up;
