@@ -18,8 +18,9 @@ static const char *ask_plan(const struct manager *manager, const struct member *
                             const struct rung *rung, char text[static ORDER_TEXT_MAX])
 {
     struct plan plan;
-    const char *held = holding_reason(manager, member), *impossible = decision_why_impossible(member);
+    const char *held = holding_reason(manager, member);
     struct intent intent = decision_intent(member, member->policy, rung, manager->boot_id);
+    const char *impossible = decision_why_impossible(member, intent.action);
     snprintf(intent.held, sizeof(intent.held), "%s", held ? held : "");
     plan_make(&intent, &manager->seen, &plan);
     if (impossible) {

@@ -277,6 +277,7 @@ static int set_up(struct manager *manager)
         .memory = {.event = manager->event,
                    .journal = manager->journal,
                    .state_directory = manager->options->dry_run ? NULL : directory_state()},
+        .present = reactions_present,
         .stalled = react_to_stalled,
         .ended = on_errand_ended,
         .user = manager,

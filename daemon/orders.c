@@ -161,7 +161,7 @@ static int order(struct manager *manager, const char *name, const struct action 
     if (r < 0)
         return r;
     event_text_name(member->name, shown);
-    const char *impossible = decision_why_impossible(member);
+    const char *impossible = decision_why_impossible(member, action->kind);
     if (impossible)
         return answer(-EPERM, said, "%s cannot be changed: %s.", shown, impossible);
     if ((r = why_busy(manager, member, shown, said)) < 0 ||

@@ -3,6 +3,7 @@
 #include "cowherd/announce.h"
 #include "cowherd/decision.h"
 #include "cowherd/journal.h"
+#include "cowherd/kernel.h"
 #include "cowherd/order.h"
 #include "guarantees.h"
 #include <string.h>
@@ -13,16 +14,29 @@ static const struct policy *policy_of(const struct manager *manager, const char 
     return policy_find(manager->configuration.policies, manager->configuration.n_policies, name, uuid);
 }
 
+/* What every rung brings, whatever else it does. */
+static void alert(struct manager *manager, const struct subject *subject, const struct rung *rung)
+{
+    struct event_fields facts;
+    announce_rung(manager->journal, subject, rung, &facts);
+    hooks_run(&manager->hooks, &manager->configuration, subject, rung, &facts);
+}
+
+/* All rungs of a kind that come after one of them, or from the first. */
+static void alert_all(struct manager *manager, const struct subject *subject, const struct policy *policy,
+                      enum condition_kind kind, const struct rung *after)
+{
+    const struct rung *rung = after;
+    while ((rung = policy_next_rung_by_kind(policy, kind, rung)))
+        alert(manager, subject, rung);
+}
+
 void react_to_stalled(const struct subject *subject, void *user)
 {
     struct manager *manager = user;
     const struct policy *policy = policy_of(manager, subject->name, subject->uuid);
-    const struct rung *rung = policy ? policy_rung_by_kind(policy, CONDITION_STALLED) : NULL;
-    if (!rung)
-        return;
-    struct event_fields facts;
-    announce_rung(manager->journal, subject, rung, &facts);
-    hooks_run(&manager->hooks, &manager->configuration, subject, rung, &facts);
+    if (policy)
+        alert_all(manager, subject, policy, CONDITION_STALLED, NULL);
 }
 
 /* A ladder is an escalation: a rung written before the one whose action waits already does not take its place, nor the
@@ -49,7 +63,7 @@ static void carry_out(struct manager *manager, const struct member *member, cons
     const struct action *action = rung_changing_action(rung);
     const char *impossible = recall_waits_for(&manager->recall, member->device)
                                  ? "what was begun before the machine went down must be finished first"
-                                 : decision_why_impossible(member);
+                                 : decision_why_impossible(member, action->kind);
     if (impossible) {
         struct subject subject = subject_of_member(member);
         struct stage stage = {
@@ -88,13 +102,9 @@ void react_to_dmeventd(const char *uuid, void *user)
 static void on_crossed(struct manager *manager, const struct member *member, uint32_t crossed)
 {
     struct subject subject = subject_of_member(member);
-    for (size_t i = 0; i < member->policy->n_rungs; i++) {
-        if (!(crossed & UINT32_C(1) << i))
-            continue;
-        struct event_fields facts;
-        announce_rung(manager->journal, &subject, &member->policy->rungs[i], &facts);
-        hooks_run(&manager->hooks, &manager->configuration, &subject, &member->policy->rungs[i], &facts);
-    }
+    for (size_t i = 0; i < member->policy->n_rungs; i++)
+        if (crossed & UINT32_C(1) << i)
+            alert(manager, &subject, &member->policy->rungs[i]);
     int chosen = ladder_rung_to_carry_out(member->policy, crossed);
     if (chosen >= 0) {
         carry_out(manager, member, member->policy, &member->policy->rungs[chosen]);
@@ -117,6 +127,35 @@ struct errand *reactions_errand_of(const struct manager *manager, const struct m
     return errands_find(&manager->errands, &like);
 }
 
+static struct member *member_of(const struct manager *manager, const struct intent *intent)
+{
+    for (size_t i = 0; i < manager->herd.n_members; i++) {
+        struct member *member = manager->herd.members[i];
+        if (member->device == intent->device && member->disk_sequence == intent->disk_sequence &&
+            strcmp(member->uuid, intent->uuid) == 0)
+            return member;
+    }
+    return NULL;
+}
+
+bool reactions_present(const struct intent *intent, struct sample *ret_sample, void *user)
+{
+    struct manager *manager = user;
+    const struct member *member = member_of(manager, intent);
+    const struct dm_device *seen = member ? observation_find(&manager->seen, member->device) : NULL;
+    struct dm_device fresh;
+    if (!member || !member->has_sample)
+        return false;
+    *ret_sample = member->sample;
+    if (!seen || seen->error || kernel_sample(seen, &fresh) < 0)
+        return true;
+    const struct target *target = dm_device_only_target(&fresh);
+    if (target && target->kind == member->target.kind)
+        herd_preview(member, &target->status, boottime_now_usec(), boottime_slept_usec(), ret_sample);
+    dm_device_done(&fresh);
+    return true;
+}
+
 static bool is_handed_over(const struct manager *manager, const struct errand *errand)
 {
     const struct dm_device *device = observation_find(&manager->seen, errand->pursuit.intent.origin_user);
@@ -136,16 +175,25 @@ static void on_lost(struct manager *manager, struct member *member)
     autopsies_begin(&manager->autopsies, member);
 }
 
+/* The loss is told once, with the first of its rungs. */
+static void tell_loss(struct manager *manager, const struct subject *subject, const struct policy *policy,
+                      const char *reason)
+{
+    const struct rung *first = policy ? policy_next_rung_by_kind(policy, CONDITION_LOST, NULL) : NULL;
+    struct event_fields facts;
+    announce_lost(manager->journal, subject, first, reason, &facts);
+    if (!first)
+        return;
+    hooks_run(&manager->hooks, &manager->configuration, subject, first, &facts);
+    alert_all(manager, subject, policy, CONDITION_LOST, first);
+}
+
 void react_to_known_lost(const struct member *member, const char *reason, void *user)
 {
     struct manager *manager = user;
     const struct policy *policy = policy_of(manager, member->name, member->uuid);
-    const struct rung *rung = policy ? policy_rung_by_kind(policy, CONDITION_LOST) : NULL;
     struct subject subject = subject_of_member(member);
-    struct event_fields facts;
-    announce_lost(manager->journal, &subject, rung, reason, &facts);
-    if (rung)
-        hooks_run(&manager->hooks, &manager->configuration, &subject, rung, &facts);
+    tell_loss(manager, &subject, policy, reason);
     const struct rung *next = policy ? decision_rung_when_lost(member, policy) : NULL;
     if (next)
         carry_out(manager, member, policy, next);

@@ -9,6 +9,10 @@
 /* Everything that a look has shown of one member. */
 void react_to_finding(const struct finding *finding, void *user);
 
+/* What is used of a snapshot's store at this moment, read again: what is said of an action is of now, not of when it was
+ * decided. False: it is not watched. */
+bool reactions_present(const struct intent *intent, struct sample *ret_sample, void *user);
+
 /* An action or a hook has failed or cannot run: `on stalled`. */
 void react_to_stalled(const struct subject *subject, void *user);
 

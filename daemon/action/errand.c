@@ -24,9 +24,11 @@ static uint64_t awake_usec_of(sd_event *event)
 
 static struct subject subject_of(const struct errand *errand)
 {
+    const struct errands *errands = errand->errands;
     struct subject subject = subject_of_intent(&errand->pursuit.intent);
-    subject.has_sample = errand->has_sample;
     subject.sample = errand->sample;
+    subject.has_sample = errands->present(&errand->pursuit.intent, &subject.sample, errands->user) ||
+                         errand->has_sample;
     return subject;
 }
 

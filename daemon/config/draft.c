@@ -151,13 +151,15 @@ static int begin_hook(struct draft *draft, unsigned line, const char *name)
         .name = strdup(name), .file = strdup(draft->file), .line = line};
     struct configuration *configuration = &draft->configuration;
     size_t place = find_hook(configuration, name);
-    int r;
+    int r = 0;
 
     if (!hook.name || !hook.file)
         return -ENOMEM;
     if (place < configuration->n_hooks && strcmp(configuration->hooks[place].file, draft->file) == 0)
-        return config_error(draft->messages, draft->file, line, "[hook %s] is in line %u already", name,
-                            configuration->hooks[place].line);
+        r = config_error(draft->messages, draft->file, line, "[hook %s] is in line %u already", name,
+                         configuration->hooks[place].line); /* what is wrong below it is told, too */
+    if (r < 0)
+        return r;
     r = place_hook(configuration, place, &hook);
     if (r < 0)
         return r;

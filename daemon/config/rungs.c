@@ -41,28 +41,37 @@ static bool same_actions(const struct rung *a, const struct rung *b)
     return true;
 }
 
-/* Of rungs at one height a second one may add an alert or a hook, but not act as well: only the last would be
- * carried out, so one of them is a mistake. */
-static int check_twins(struct draft *draft, const struct policy *policy, const struct rung *rung,
-                       bool *ret_conflict)
+enum twin { TWIN_NONE, TWIN_SAME, TWIN_RIVAL };
+
+/* What an earlier rung of the section is to one at its height: a second one may well add an alert or a hook. */
+static enum twin twin_of(const struct rung *other, const struct rung *rung)
+{
+    if (!same_condition(&other->condition, &rung->condition))
+        return TWIN_NONE;
+    if (same_actions(other, rung))
+        return TWIN_SAME;
+    return rung_changing_action(other) && rung_changing_action(rung) ? TWIN_RIVAL : TWIN_NONE;
+}
+
+/* Of rungs at one height that change the device only the last is carried out, so one of them may be a mistake. */
+static int warn_of_twin(struct draft *draft, const struct policy *policy, const struct rung *rung,
+                        enum twin *ret_twin)
 {
     for (size_t i = 0; i < policy->n_rungs; i++) {
         const struct rung *other = &policy->rungs[i];
-        const char *problem = NULL;
 
-        if (!same_condition(&other->condition, &rung->condition))
-            continue;
-        if (same_actions(other, rung))
-            problem = "says the same";
-        else if (rung_changing_action(other) && rung_changing_action(rung))
-            problem = "changes the device at the same height";
-        if (problem) {
-            *ret_conflict = true;
-            return config_error(draft->messages, draft->file, rung->line, "\"%s\": line %u %s already",
-                                rung->text, other->line, problem);
-        }
+        *ret_twin = twin_of(other, rung);
+        if (*ret_twin == TWIN_SAME)
+            return config_warning(draft->messages, draft->file, rung->line,
+                                  "\"%s\": line %u says the same already", rung->text, other->line);
+        if (*ret_twin == TWIN_RIVAL)
+            return config_warning(
+                draft->messages, draft->file, rung->line,
+                "\"%s\" and line %u, \"%s\", change the device at the same height: only the last "
+                "written is carried out",
+                rung->text, other->line, other->text);
     }
-    *ret_conflict = false;
+    *ret_twin = TWIN_NONE;
     return 0;
 }
 
@@ -114,32 +123,37 @@ static int parse(struct draft *draft, unsigned line, const char *key, const char
     return r;
 }
 
+static int add(struct draft *draft, struct policy *policy, struct rung *rung)
+{
+    enum twin twin;
+    int r;
+
+    r = warn_of_twin(draft, policy, rung, &twin);
+    if (r < 0 || twin == TWIN_SAME)
+        return r;
+    if (twin == TWIN_NONE)
+        r = warn_unless_rising(draft, policy, rung);
+    return r < 0 ? r : append(policy, rung);
+}
+
 int draft_add_rung(struct draft *draft, unsigned line, const char *key, const char *value, const char *text)
 {
     struct policy *policy = &draft->configuration.policies[draft->configuration.n_policies - 1];
     __attribute__((cleanup(free_rung))) struct rung rung = {.line = line};
-    bool conflict;
-    int r;
+    bool is_surplus = draft->n_rung_lines++ >= POLICY_RUNGS_MAX;
+    int r = 0;
 
     draft->n_height_lines += strncmp(key, "at", 2) == 0;
-    if (draft->n_rung_lines++ == POLICY_RUNGS_MAX)
-        return config_error(draft->messages, draft->file, line, "\"%s\": a section has at most %d rungs",
-                            text, POLICY_RUNGS_MAX);
-    if (draft->n_rung_lines > POLICY_RUNGS_MAX)
-        return 0; /* one error for all that follow */
-    r = parse(draft, line, key, value, &rung);
+    if (draft->n_rung_lines == POLICY_RUNGS_MAX + 1) /* one error for all that follow */
+        r = config_error(draft->messages, draft->file, line, "\"%s\": a section has at most %d rungs", text,
+                         POLICY_RUNGS_MAX);
     if (r < 0)
+        return r;
+    r = parse(draft, line, key, value, &rung);
+    if (r < 0 || is_surplus)
         return r == -EINVAL ? 0 : r;
     rung.text = strdup(text);
-    if (!rung.text)
-        return -ENOMEM;
-    r = check_twins(draft, policy, &rung, &conflict);
-    if (r < 0 || conflict)
-        return r;
-    r = warn_unless_rising(draft, policy, &rung);
-    if (r < 0)
-        return r;
-    return append(policy, &rung);
+    return rung.text ? add(draft, policy, &rung) : -ENOMEM;
 }
 
 static bool has_hook(const struct configuration *configuration, const char *name)

@@ -5,13 +5,15 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *decision_why_impossible(const struct member *member)
+const char *decision_why_impossible(const struct member *member, enum action_kind action)
 {
     struct lvm_name name;
     if (!member->alone)
         return "its device has other targets beside the snapshot and is never changed";
     if (dm_uuid_is_lvm(member->uuid) && lvm_name_split(member->name, &name) < 0)
         return "its UUID is one of lvm's, but lvm gives no such names";
+    if (action == ACTION_MERGE && member->target.store_type == STORE_TRANSIENT)
+        return "a transient store (N) cannot be merged";
     return NULL;
 }
 
@@ -130,16 +132,24 @@ bool decision_adopts_merge(const struct member *member, const char *boot_id, str
     return true;
 }
 
+/* The one written last, as of several rungs that are crossed. */
+static const struct rung *changing_rung_of_loss(const struct policy *policy)
+{
+    const struct rung *rung = NULL, *found = NULL;
+    while ((rung = policy_next_rung_by_kind(policy, CONDITION_LOST, rung)))
+        found = rung_changing_action(rung) ? rung : found;
+    return found;
+}
+
 const struct rung *decision_rung_when_lost(const struct member *member, const struct policy *policy)
 {
     const struct rung *merge = policy_rung_by_action(policy, ACTION_MERGE);
-    const struct rung *lost = policy_rung_by_kind(policy, CONDITION_LOST);
     const struct target *target = &member->target;
     if (target->status.state == SNAPSHOT_OVERFLOW && target->kind == TARGET_SNAPSHOT_MERGE)
         return NULL;
     if (target->status.state == SNAPSHOT_OVERFLOW && member->role == ROLE_LIVE && merge)
         return merge;
-    return lost && rung_changing_action(lost) ? lost : NULL;
+    return changing_rung_of_loss(policy);
 }
 
 void decision_review(struct intent *intent, const struct policy *policy)

@@ -97,7 +97,7 @@ static bool is_counted(const struct trial *trial, unsigned rung)
 static void ask_plan(const struct trial *trial, struct candidate *candidate)
 {
     struct plan plan;
-    const char *impossible = decision_why_impossible(trial->member);
+    const char *impossible = decision_why_impossible(trial->member, candidate->action->kind);
     if (!impossible)
         impossible = trial->subject->held;
     candidate->can_act = !impossible;
@@ -416,9 +416,11 @@ static void judge_ladder(struct trial *trial, struct guarantee *guarantee)
         judge_rung(trial, &trial->candidates[i], &guarantee->rungs[i]);
     guarantee->n_rungs = trial->n_candidates;
     guarantee->decisive = find_decisive(trial);
-    if (guarantee->decisive >= 0)
-        guarantee->verdict = trial->bounds->dry_run ? GUARANTEE_DRY_RUN
-                                                    : guarantee->rungs[guarantee->decisive].verdict;
+    if (guarantee->decisive < 0)
+        return;
+    guarantee->text = trial->candidates[guarantee->decisive].text->text;
+    guarantee->verdict = trial->bounds->dry_run ? GUARANTEE_DRY_RUN
+                                                : guarantee->rungs[guarantee->decisive].verdict;
 }
 
 void guarantee_judge(const struct guarantee_subject *subject, const struct guarantee_bounds *bounds,
@@ -427,6 +429,7 @@ void guarantee_judge(const struct guarantee_subject *subject, const struct guara
     struct trial trial;
     set_up(&trial, subject, bounds);
     ret_guarantee->decisive = -1;
+    ret_guarantee->text = NULL;
     ret_guarantee->n_rungs = 0;
     ret_guarantee->verdict = judge_state(&trial);
     if (ret_guarantee->verdict == GUARANTEE_NOTHING_ACTS && subject->member->policy)

@@ -112,6 +112,16 @@ const char *guarantee_rung_text(const struct guarantee_rung *rung, char text[sta
     return text;
 }
 
+/* Where it is to be mended the rung is named. */
+static const char *decisive_text(const struct guarantee *guarantee, char text[static GUARANTEE_TEXT_MAX])
+{
+    guarantee_rung_text(&guarantee->rungs[guarantee->decisive], text);
+    size_t length = strlen(text);
+    if (!guarantee->holds && guarantee->text)
+        snprintf(text + length, GUARANTEE_TEXT_MAX - length, "; the rung is \"%s\"", guarantee->text);
+    return text;
+}
+
 const char *guarantee_text(const struct guarantee *guarantee, char text[static GUARANTEE_TEXT_MAX])
 {
     switch (guarantee->verdict) {
@@ -126,6 +136,6 @@ const char *guarantee_text(const struct guarantee *guarantee, char text[static G
     case GUARANTEE_DRY_RUN:
         return strcpy(text, "nothing acts: this is a dry run");
     default:
-        return guarantee_rung_text(&guarantee->rungs[guarantee->decisive], text);
+        return decisive_text(guarantee, text);
     }
 }

@@ -95,27 +95,45 @@ static void read_role(struct member *member, const struct look *look)
         member->role = user ? ROLE_BACKUP : ROLE_LIVE;
 }
 
-static void measure(struct member *member, uint64_t now_usec, uint64_t slept_usec)
+static struct sample sample_of(const struct target *target, const struct fill_rate *rate, uint64_t now_usec)
 {
-    const struct snapshot_status *status = &member->target.status;
+    const struct snapshot_status *status = &target->status;
     struct exception_store store = {
         .total_sectors = status->total_sectors,
-        .chunk_sectors = member->target.chunk_sectors,
-        .persistent = member->target.store_type != STORE_TRANSIENT,
+        .chunk_sectors = target->chunk_sectors,
+        .persistent = target->store_type != STORE_TRANSIENT,
     };
     uint64_t bytes_left = exception_store_bytes_left(&store, status->used_sectors);
-    fill_rate_update(&member->rate, now_usec - slept_usec, status->used_sectors * SECTOR_BYTES);
-    member->sample = (struct sample){
+    return (struct sample){
         .taken_usec = now_usec,
         .used_sectors = status->used_sectors,
         .total_sectors = status->total_sectors,
         .chunks_left = exception_store_chunks_left(&store, status->used_sectors),
         .bytes_left = bytes_left,
-        .rate_bytes_per_second = fill_rate_bytes_per_second(&member->rate),
-        .peak_bytes_per_second = fill_rate_peak_bytes_per_second(&member->rate),
-        .time_left_usec = fill_rate_time_left_usec(&member->rate, bytes_left),
+        .rate_bytes_per_second = fill_rate_bytes_per_second(rate),
+        .peak_bytes_per_second = fill_rate_peak_bytes_per_second(rate),
+        .time_left_usec = fill_rate_time_left_usec(rate, bytes_left),
     };
+}
+
+static void measure(struct member *member, uint64_t now_usec, uint64_t slept_usec)
+{
+    fill_rate_update(&member->rate, now_usec - slept_usec, member->target.status.used_sectors * SECTOR_BYTES);
+    member->sample = sample_of(&member->target, &member->rate, now_usec);
     member->has_sample = true;
+}
+
+bool herd_preview(const struct member *member, const struct snapshot_status *status, uint64_t now_usec,
+                  uint64_t slept_usec, struct sample *ret_sample)
+{
+    struct target target = member->target;
+    struct fill_rate rate = member->rate;
+    if (status->state != SNAPSHOT_VALID)
+        return false;
+    target.status = *status;
+    fill_rate_update(&rate, now_usec - slept_usec, status->used_sectors * SECTOR_BYTES);
+    *ret_sample = sample_of(&target, &rate, now_usec);
+    return true;
 }
 
 static void take_status(struct member *member, const struct target *target, uint64_t now_usec,

@@ -67,9 +67,10 @@ enum alert_level rung_alert_level(const struct rung *rung)
     return ALERT_WARNING;
 }
 
-const struct rung *policy_rung_by_kind(const struct policy *policy, enum condition_kind kind)
+const struct rung *policy_next_rung_by_kind(const struct policy *policy, enum condition_kind kind,
+                                            const struct rung *after)
 {
-    for (size_t i = 0; i < policy->n_rungs; i++)
+    for (size_t i = after ? (size_t)(after - policy->rungs) + 1 : 0; i < policy->n_rungs; i++)
         if (policy->rungs[i].condition.kind == kind)
             return &policy->rungs[i];
     return NULL;

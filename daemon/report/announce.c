@@ -136,18 +136,27 @@ void announce_gone(struct journal *journal, const struct member *member)
         event_text_name(member->name, name));
 }
 
+/* What it does, as written: what changes the device, else the first. */
+static const char *action_text(const struct rung *rung)
+{
+    const struct action *action = rung_changing_action(rung);
+    return action ? action->text : rung->actions[0].text;
+}
+
 void announce_rung(struct journal *journal, const struct subject *subject, const struct rung *rung,
                    struct event_fields *ret_facts)
 {
     char name[EVENT_NAME_MAX], fullness[FULLNESS_MAX];
-    const struct action *action = rung_changing_action(rung);
     struct event event = {
         .kind = EVENT_RUNG,
         .priority = event_priority(rung_alert_level(rung)),
         .rung = rung->text,
-        .action = action ? action->text : rung->actions[0].text,
+        .action = action_text(rung),
     };
-    if (rung->condition.kind == CONDITION_STALLED)
+    if (rung->condition.kind == CONDITION_LOST)
+        say_facts(journal, &event, subject, ret_facts, "Snapshot %s is lost: %s.",
+                  event_text_name(subject->name, name), rung->text);
+    else if (rung->condition.kind == CONDITION_STALLED)
         say_facts(journal, &event, subject, ret_facts, "What is to save %s does not come forward (%s): %s.",
                   event_text_name(subject->name, name), describe_fullness(subject, fullness), rung->text);
     else
@@ -165,6 +174,7 @@ void announce_lost(struct journal *journal, const struct subject *subject, const
         .kind = EVENT_LOST,
         .priority = rung ? event_priority(rung_alert_level(rung)) : LOG_ERR,
         .rung = rung ? rung->text : NULL,
+        .action = rung ? action_text(rung) : NULL,
         .result = reason,
     };
     say_facts(journal, &event, subject, ret_facts, "Snapshot %s is lost, and with it %s: %s.",

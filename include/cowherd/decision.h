@@ -7,8 +7,8 @@
 #include "cowherd/herd.h"
 #include "cowherd/intent.h"
 
-/* What no attempt would change, so that none is made: in words; or NULL, it may be tried. */
-const char *decision_why_impossible(const struct member *member);
+/* What no attempt at an action would change, so that none is made: in words; or NULL, it may be tried. */
+const char *decision_why_impossible(const struct member *member, enum action_kind action);
 
 /* The intent of a rung whose action changes the device. */
 struct intent decision_intent(const struct member *member, const struct policy *policy,

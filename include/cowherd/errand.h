@@ -41,7 +41,9 @@ struct errands {
     struct journal *journal;
     const char *state_directory;
     bool dry_run;
-    struct action_memory memory;                                /* what actions took */
+    struct action_memory memory; /* what actions took */
+    /* What is used of a snapshot's store now, for what is said; false: not known any more. */
+    bool (*present)(const struct intent *intent, struct sample *ret_sample, void *user);
     void (*stalled)(const struct subject *subject, void *user); /* `on stalled` is due */
     void (*ended)(const struct errand *errand, void *user); /* a child has ended, or an order: look again */
     void *user;

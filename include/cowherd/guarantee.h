@@ -93,7 +93,8 @@ struct guarantee_rung {
 struct guarantee {
     bool holds;
     enum guarantee_verdict verdict;
-    int decisive; /* index into rungs of the one that verdict is about, or -1 */
+    int decisive;     /* index into rungs of the one that verdict is about, or -1 */
+    const char *text; /* of that one as written, the policy's; NULL: none */
     struct guarantee_rung rungs[POLICY_RUNGS_MAX];
     size_t n_rungs;
 };
@@ -103,7 +104,8 @@ void guarantee_judge(const struct guarantee_subject *subject, const struct guara
 
 bool guarantee_verdict_holds(enum guarantee_verdict verdict);
 
-/* The reason as a sentence without its full stop: "at 256 MiB/s this store goes from 95 % to full in 80 ms, …". */
-#define GUARANTEE_TEXT_MAX 512
+/* The reason as a sentence without its full stop: "at 256 MiB/s this store goes from 95 % to full in 80 ms, …". Where there is no
+ * guarantee it ends with the rung as written. */
+#define GUARANTEE_TEXT_MAX 768
 const char *guarantee_text(const struct guarantee *guarantee, char text[static GUARANTEE_TEXT_MAX]);
 const char *guarantee_rung_text(const struct guarantee_rung *rung, char text[static GUARANTEE_TEXT_MAX]);

@@ -95,6 +95,11 @@ struct herd_view {
 int herd_look(struct herd *herd, const struct observation *seen, uint64_t now_usec,
               const struct herd_view *view);
 
+/* What the sample of a member would be with this status of its snapshot; nothing is taken into it. False where the status has
+ * no figures. */
+bool herd_preview(const struct member *member, const struct snapshot_status *status, uint64_t now_usec,
+                  uint64_t slept_usec, struct sample *ret_sample);
+
 /* A look at one device that was sampled between complete looks. A device whose identity or table no longer
  * fits its member changes nothing; *ret_stale says that a complete look is due. */
 void herd_sample(struct herd *herd, const struct dm_device *device, uint64_t now_usec,

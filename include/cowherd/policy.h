@@ -85,8 +85,10 @@ const struct action *rung_changing_action(const struct rung *rung);
 /* The severity of a rung: its alert's level; warning where it has none, for every action also alerts. */
 enum alert_level rung_alert_level(const struct rung *rung);
 
-/* The first rung with a condition of this kind, or NULL: "on lost" and "on stalled" have one each. */
-const struct rung *policy_rung_by_kind(const struct policy *policy, enum condition_kind kind);
+/* The next rung with a condition of this kind after another one of the policy, the first after NULL; NULL: none. Each "on
+ * lost" and "on stalled" counts, as each of several rungs that are crossed alerts. */
+const struct rung *policy_next_rung_by_kind(const struct policy *policy, enum condition_kind kind,
+                                            const struct rung *after);
 
 /* The first rung whose action is of this kind, or NULL. */
 const struct rung *policy_rung_by_action(const struct policy *policy, enum action_kind kind);

@@ -156,12 +156,46 @@ static void test_what_lvm_can_be_asked_for(void **state)
     struct member *member = &fixture.member;
     strcpy(member->uuid, "LVM-1");
     strcpy(member->name, "vg0-root--backup");
-    assert_null(decision_why_impossible(member));
+    assert_null(decision_why_impossible(member, ACTION_EXTEND));
     strcpy(member->name, "root");
-    assert_non_null(strstr(decision_why_impossible(member), "no such names"));
+    assert_non_null(strstr(decision_why_impossible(member, ACTION_EXTEND), "no such names"));
     strcpy(member->name, "vg0-root");
     member->alone = false;
-    assert_non_null(strstr(decision_why_impossible(member), "other targets"));
+    assert_non_null(strstr(decision_why_impossible(member, ACTION_EXTEND), "other targets"));
+}
+
+static void test_a_transient_store_is_not_merged(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+    set_up(&fixture);
+    fixture.member.target.store_type = STORE_TRANSIENT;
+    assert_non_null(strstr(decision_why_impossible(&fixture.member, ACTION_MERGE), "transient"));
+    assert_null(decision_why_impossible(&fixture.member, ACTION_DROP));
+    assert_null(decision_why_impossible(&fixture.member, ACTION_EXTEND));
+    fixture.member.target.store_type = STORE_PERSISTENT;
+    assert_null(decision_why_impossible(&fixture.member, ACTION_MERGE));
+}
+
+/* Each "on lost" counts; of those that change something the last written. */
+static void test_of_several_the_last_is_carried_out(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+    set_up(&fixture);
+    fixture.member.target.status.state = SNAPSHOT_INVALID;
+    for (size_t i = 0; i < 2; i++) {
+        fixture.rungs[i].condition.kind = CONDITION_LOST;
+        fixture.actions[i].kind = ACTION_DROP;
+    }
+    assert_ptr_equal(decision_rung_when_lost(&fixture.member, &fixture.policy), &fixture.rungs[1]);
+    fixture.actions[1].kind = ACTION_ALERT;
+    assert_ptr_equal(decision_rung_when_lost(&fixture.member, &fixture.policy), &fixture.rungs[0]);
+    assert_ptr_equal(policy_next_rung_by_kind(&fixture.policy, CONDITION_LOST, NULL), &fixture.rungs[0]);
+    assert_ptr_equal(policy_next_rung_by_kind(&fixture.policy, CONDITION_LOST, &fixture.rungs[0]),
+                     &fixture.rungs[1]);
+    assert_null(policy_next_rung_by_kind(&fixture.policy, CONDITION_LOST, &fixture.rungs[1]));
+    assert_null(policy_next_rung_by_kind(&fixture.policy, CONDITION_STALLED, NULL));
 }
 
 static void test_only_a_merge_rung_adopts(void **state)
@@ -283,6 +317,8 @@ int main(void)
         cmocka_unit_test(test_only_a_merge_rung_adopts),
         cmocka_unit_test(test_a_reload_is_heard),
         cmocka_unit_test(test_what_a_lost_one_gets),
+        cmocka_unit_test(test_of_several_the_last_is_carried_out),
+        cmocka_unit_test(test_a_transient_store_is_not_merged),
         cmocka_unit_test(test_an_order_outlives_a_reload),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

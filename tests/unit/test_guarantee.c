@@ -223,7 +223,8 @@ static void test_can_it_act(void **state)
     assert_int_equal(verdict(&fixture), GUARANTEE_IN_TIME);
     see(&open, &fixture, 1, 0);
     assert_int_equal(verdict(&fixture), GUARANTEE_CANNOT_ACT);
-    assert_string_equal(text(&fixture), "drop cannot be carried out now: the snapshot is open");
+    assert_string_equal(text(&fixture),
+                        "drop cannot be carried out now: the snapshot is open; the rung is \"a rung\"");
     fixture.policy.drop_open = true;
     assert_int_equal(verdict(&fixture), GUARANTEE_IN_TIME);
     see(&mounted, &fixture, 0, 1);
@@ -277,7 +278,7 @@ static void test_under_way(void **state)
     use(&fixture.member, exception_store_capacity(&store)); /* while it comes */
     assert_int_equal(verdict(&fixture), GUARANTEE_IN_TIME);
     fixture.subject.under_way_reason = "no space";
-    assert_string_equal(text(&fixture), "drop cannot be carried out now: no space");
+    assert_string_equal(text(&fixture), "drop cannot be carried out now: no space; the rung is \"a rung\"");
     add_rung(&fixture, CONDITION_USED, 3000, ACTION_DROP, 0); /* a later one may have to wait for its child */
     use(&fixture.member, 0);
     assert_int_equal(verdict(&fixture), GUARANTEE_IN_TIME);
@@ -294,7 +295,9 @@ static void test_held_by_an_operator(void **state)
     fixture.subject.took_usec[ACTION_DROP] = 12 * MSEC;
     assert_true(guarantee_verdict_holds(verdict(&fixture)));
     fixture.subject.held = "held by root until 12:30:00";
-    assert_string_equal(text(&fixture), "drop cannot be carried out now: held by root until 12:30:00");
+    assert_string_equal(
+        text(&fixture),
+        "drop cannot be carried out now: held by root until 12:30:00; the rung is \"a rung\"");
     assert_int_equal(verdict(&fixture), GUARANTEE_CANNOT_ACT);
     fixture.subject.under_way = 0;
     assert_true(guarantee_verdict_holds(verdict(&fixture)));

@@ -42,22 +42,37 @@ static void test_rung_at_100(void **state)
     configuration_done(&configuration);
 }
 
+static void warn_of(const char *text, size_t n_rungs, const char *warnings)
+{
+    struct configuration configuration;
+
+    accept_text_with(text, warnings, &configuration);
+    assert_int_equal(configuration.policies[1].n_rungs, n_rungs);
+    configuration_done(&configuration);
+}
+
 static void test_rungs_at_one_height(void **state)
 {
     struct configuration configuration;
 
     (void)state;
-    refuse_text("[snapshot a]\nat 90% = merge\nat 90.0% = drop\n",
-                "f:3: \"at 90.0% = drop\": line 2 changes the device at the same height already\n");
-    refuse_text("[snapshot a]\nat 1GiB free = merge\nat 5% = alert\nat 1024MiB free = extend 5%, alert\n",
-                "f:4: \"at 1024MiB free = extend 5%, alert\": line 2 changes the device at the same height "
-                "already\n");
-    refuse_text("[snapshot a]\nat 60s left = extend 1GiB\nat 1min left = extend 1GiB\n",
-                "f:3: \"at 1min left = extend 1GiB\": line 2 says the same already\n");
-    refuse_text("[snapshot a]\nat 5% = alert\nat 5% = alert warning\n",
-                "f:3: \"at 5% = alert warning\": line 2 says the same already\n");
-    refuse_text("[snapshot a]\non lost = drop\non lost = alert, drop\nat 99% = alert\n",
-                "f:3: \"on lost = alert, drop\": line 2 changes the device at the same height already\n");
+    warn_of("[snapshot a]\nat 90% = merge\nat 90.0% = drop\n", 2,
+            "f:3: warning: \"at 90.0% = drop\" and line 2, \"at 90% = merge\", change the device at the same "
+            "height: "
+            "only the last written is carried out\n");
+    warn_of("[snapshot a]\nat 1GiB free = merge\nat 5% = alert\nat 1024MiB free = extend 5%, alert\n", 3,
+            "f:4: warning: \"at 1024MiB free = extend 5%, alert\" and line 2, \"at 1GiB free = merge\", "
+            "change the "
+            "device at the same height: only the last written is carried out\n");
+    warn_of("[snapshot a]\nat 1% = alert\non lost = drop\non lost = alert, drop\n", 3,
+            "f:4: warning: \"on lost = alert, drop\" and line 3, \"on lost = drop\", change the device at "
+            "the same "
+            "height: only the last written is carried out\n");
+    /* What says the same counts once. */
+    warn_of("[snapshot a]\nat 60s left = extend 1GiB\nat 1min left = extend 1GiB\n", 1,
+            "f:3: warning: \"at 1min left = extend 1GiB\": line 2 says the same already\n");
+    warn_of("[snapshot a]\nat 5% = alert\nat 5% = alert warning\n", 1,
+            "f:3: warning: \"at 5% = alert warning\": line 2 says the same already\n");
     /* The same numbers of another kind, another section, and an alert beside an action are no conflict. */
     accept_text("[snapshot a]\nat 1s left = merge\nat 1000KiB free = drop\nat 1% = drop\n"
                 "on lost = alert\non lost = drop\nat 1s left = alert\n[snapshot b]\nat 1% = merge\n",
@@ -105,8 +120,9 @@ static void test_rung_limit(void **state)
     accept_text(text, &configuration);
     assert_int_equal(configuration.policies[1].n_rungs, 32);
     configuration_done(&configuration);
-    strcat(text, "at 33% = alert\nat 34% = alert\n");
-    refuse_text(text, "f:34: \"at 33% = alert\": a section has at most 32 rungs\n");
+    strcat(text, "at 33% = alert\nat 34% = alert\nat 35% = boom\n");
+    refuse_text(text, "f:34: \"at 33% = alert\": a section has at most 32 rungs\n"
+                      "f:36: \"boom\": an action is alert, exec, extend, merge or drop\n");
 }
 
 static void test_ladder_that_does_not_rise(void **state)

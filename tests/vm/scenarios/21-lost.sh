@@ -118,7 +118,12 @@ dead_is_dropped() {
     make_backup dead /dev/ram5 /dev/ram6 "$STORE"
     found dead
     fill "$ORIGIN" 8
-    lost dead '^filled' 'on lost = alert critical, drop'
+    lost dead '^filled'
+    check_eq "what it does" "$(field "$(event 5 COWHERD_EVENT=lost COWHERD_SNAPSHOT=dead)" COWHERD_ACTION)" 'alert critical'
+    for rung in 'alert notice, exec noted' 'drop'; do # each of several lines counts
+        event 10 COWHERD_EVENT=rung COWHERD_SNAPSHOT=dead "COWHERD_RUNG=on lost = $rung" >/dev/null
+    done
+    check "the hook of the second line runs" wait_until 20 test -e /run/lost.noted
     event 10 COWHERD_EVENT=action-done COWHERD_SNAPSHOT=dead COWHERD_ACTION=drop >/dev/null
     check_not "on lost = drop takes the dead one away" dmsetup info dead
     check_eq "its origin stays as it is" "$(target dead-origin)" snapshot-origin
@@ -128,11 +133,11 @@ dead_is_dropped() {
     found dead-open
     open_device /dev/mapper/dead-open
     fill "$ORIGIN" 8
-    lost dead-open '^filled' 'on lost = alert critical, drop'
+    lost dead-open '^filled'
     event 10 COWHERD_EVENT=deferred COWHERD_SNAPSHOT=dead-open COWHERD_ACTION=drop >/dev/null
     check "while somebody has it open it stays" dmsetup info dead-open
     kill "$HOLDER"
-    event 10 COWHERD_EVENT=action-done COWHERD_SNAPSHOT=dead-open >/dev/null
+    event 10 COWHERD_EVENT=action-done COWHERD_SNAPSHOT=dead-open COWHERD_ACTION=drop >/dev/null
     check_not "and goes when it is closed" dmsetup info dead-open
 }
 
@@ -144,7 +149,12 @@ at 99% = alert
 on lost = alert critical
 
 [snapshot dead*]
-on lost = alert critical, drop
+on lost = alert critical
+on lost = alert notice, exec noted
+on lost = drop
+
+[hook noted]
+command = /usr/bin/touch /run/lost.noted
 END
 behind_its_back
 filled_fast
