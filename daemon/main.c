@@ -3,13 +3,16 @@
 #include "cowherd/journal.h"
 #include "cowherd/manager.h"
 #include "directories.h"
+#include "reload.h"
 #include <argp.h>
 #include <errno.h>
 #include <malloc.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -89,15 +92,28 @@ static int check(const struct config_places *places)
     return r < 0 ? 1 : 0;
 }
 
-static int read_configuration(const struct config_places *places, struct configuration *ret_configuration)
+/* Whether it is the service manager's way into the journal: what is said there as an event is not said twice. */
+static bool stderr_is_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    uintmax_t device, inode;
+    struct stat status;
+    return stream && sscanf(stream, "%ju:%ju", &device, &inode) == 2 && fstat(STDERR_FILENO, &status) == 0 &&
+           status.st_dev == device && status.st_ino == inode;
+}
+
+static int read_configuration(const struct config_places *places, struct journal *journal,
+                              struct configuration *ret_configuration)
 {
     struct config_messages messages = {0};
     int r = configuration_read(places, ret_configuration, &messages);
-    print_messages(stderr, &messages);
+    reload_announce(journal, &messages);
+    if (!stderr_is_journal())
+        print_messages(stderr, &messages);
     config_messages_done(&messages);
     if (r == -EINVAL)
         return EX_CONFIG;
-    return r < 0 ? EX_OSERR : 0;
+    return r < 0 ? EX_OSERR : EX_OK;
 }
 
 /* The loop must go on while the disk with the program on it does not: none of it is left to be paged in.
@@ -117,31 +133,38 @@ static void set_up_heap(void)
     mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 }
 
-static int run(const struct manager_options *options)
+static int serve(const struct manager_options *options, struct configuration *configuration,
+                 struct journal *journal)
 {
-    struct configuration configuration = {0};
-    struct journal *journal = NULL;
-    int code = read_configuration(options->places, &configuration);
-    if (code != 0)
-        return code;
     /* Not for the configuration's dry-run: a reload may end that. */
     int r = options->dry_run ? 0 : directory_lock();
     if (r < 0) {
         fprintf(stderr, "cowherd: %s\n", r == -EWOULDBLOCK ? "another cowherd runs already" : strerror(-r));
-        configuration_done(&configuration);
         return r == -EWOULDBLOCK ? EX_TEMPFAIL : EX_CANTCREAT;
     }
-    set_up_heap();
-    r = journal_open("cowherd", &journal);
-    if (r >= 0) {
-        lock_memory(journal);
-        r = manager_run(options, &configuration, journal);
-    }
+    lock_memory(journal);
+    r = manager_run(options, configuration, journal);
     if (r < 0)
         fprintf(stderr, "cowherd: %s\n", strerror(-r));
+    return r < 0 ? EX_OSERR : EX_OK;
+}
+
+static int run(const struct manager_options *options)
+{
+    struct configuration configuration = {0};
+    struct journal *journal;
+    set_up_heap();
+    int r = journal_open("cowherd", &journal);
+    if (r < 0) {
+        fprintf(stderr, "cowherd: %s\n", strerror(-r));
+        return EX_OSERR;
+    }
+    int code = read_configuration(options->places, journal, &configuration);
+    if (code == EX_OK)
+        code = serve(options, &configuration, journal);
     configuration_done(&configuration);
     journal_close(journal, JOURNAL_CLOSE_USEC);
-    return r < 0 ? EX_OSERR : EX_OK;
+    return code;
 }
 
 int main(int argc, char **argv)

@@ -9,17 +9,33 @@
 #include <stdio.h>
 #include <syslog.h>
 
-static void announce_messages(struct manager *manager, const struct config_messages *messages)
+static void describe(const struct config_message *message, char sentence[static EVENT_SENTENCE_MAX])
+{
+    snprintf(sentence, EVENT_SENTENCE_MAX, "%s:%u: %s%s", message->file, message->line,
+             message->is_warning ? "warning: " : "", message->text);
+}
+
+void reload_announce(struct journal *journal, const struct config_messages *messages)
 {
     for (size_t i = 0; i < messages->n_items; i++) {
-        const struct config_message *message = &messages->items[i];
         char sentence[EVENT_SENTENCE_MAX];
-        snprintf(sentence, sizeof(sentence), "%s:%u: %s%s", message->file, message->line,
-                 message->is_warning ? "warning: " : "", message->text);
-        announce_config(manager->journal, message->is_warning ? LOG_WARNING : LOG_ERR,
-                        message->is_warning ? "warning" : "error", sentence);
-        if (!message->is_warning && !manager->config_error[0])
-            snprintf(manager->config_error, sizeof(manager->config_error), "%.250s", sentence);
+        bool is_warning = messages->items[i].is_warning;
+        describe(&messages->items[i], sentence);
+        announce_config(journal, is_warning ? LOG_WARNING : LOG_ERR, is_warning ? "warning" : "error",
+                        sentence);
+    }
+}
+
+/* The first is shown for as long as the configuration on disk is not the one in force. */
+static void keep_error(struct manager *manager, const struct config_messages *messages)
+{
+    char sentence[EVENT_SENTENCE_MAX];
+    manager->config_error[0] = '\0';
+    for (size_t i = 0; i < messages->n_items && !manager->config_error[0]; i++) {
+        if (messages->items[i].is_warning)
+            continue;
+        describe(&messages->items[i], sentence);
+        snprintf(manager->config_error, sizeof(manager->config_error), "%.250s", sentence);
     }
 }
 
@@ -48,8 +64,8 @@ static int read_anew(struct manager *manager, struct configuration *ret_configur
 {
     struct config_messages messages = {0};
     int r = configuration_read(manager->options->places, ret_configuration, &messages);
-    manager->config_error[0] = '\0';
-    announce_messages(manager, &messages);
+    reload_announce(manager->journal, &messages);
+    keep_error(manager, &messages);
     config_messages_done(&messages);
     return r;
 }
@@ -69,6 +85,7 @@ int reload(struct manager *manager)
     }
     manager->ready = false;
     manager->ready_by_usec = boottime_now_usec() + SETTLE_USEC;
-    looks_complete(manager);
+    if (manager->dm_fd >= 0 || manager->blind) /* else there is no device-mapper to look at yet */
+        looks_complete(manager);
     return r == -EINVAL ? -EBADMSG : r < 0 ? r : 0;
 }

@@ -249,7 +249,9 @@ broken_at_the_start() {
     check_eq "exit code, and no second try" \
         "$(systemctl show -p ExecMainStatus -p NRestarts -p ActiveState cowherd.service | sort | paste -sd' ')" \
         "ActiveState=failed ExecMainStatus=78 NRestarts=0"
-    check "and says why" grep -qF "$FILE:2: " <<<"$(entries _SYSTEMD_UNIT=cowherd.service | jq -r .MESSAGE)"
+    check "and says why, as an event" grep -qF "$FILE:2: " \
+        <<<"$(field "$(event 5 COWHERD_EVENT=config COWHERD_RESULT=error)" MESSAGE)"
+    check_eq "once" "$(entries _SYSTEMD_UNIT=cowherd.service | jq -r .MESSAGE | grep -cF "$FILE:2: ")" 1
     systemctl reset-failed cowherd.service
 }
 

@@ -29,6 +29,9 @@ wait_until 60 has_been_up # and has looked at nothing for longer than a heartbea
 sleep 4
 asked=$(wc -l </run/asked)
 check "it asks once a second: $asked times in 4 s" test "$asked" -ge 1 -a "$asked" -le 8
+systemctl reload cowherd.service
+check_eq "a reload has nothing to complain of" "$(entries _SYSTEMD_UNIT=cowherd.service | jq -r 'select(.PRIORITY <= "3") | .MESSAGE')" ""
+check "and waits on" grep -q 'waiting for device-mapper' <<<"$(status_text)"
 rm /run/modprobe.d/cowherd-test.conf
 modprobe dm_snapshot
 ORIGIN_SECTORS=65536 make_live first /dev/ram0 /dev/ram1 8000
