@@ -174,8 +174,8 @@ static void on_errand_ended(const struct errand *errand, void *user)
 {
     struct manager *manager = user;
     const struct pursuit *pursuit = &errand->pursuit;
-    if (pursuit->phase == PURSUIT_ENDED &&
-        (pursuit->intent.action == ACTION_EXTEND || intent_is_ordered(&pursuit->intent)))
+    bool has_extended = pursuit->done && pursuit->intent.action == ACTION_EXTEND;
+    if (pursuit->phase == PURSUIT_ENDED && (has_extended || intent_is_ordered(&pursuit->intent)))
         rearm(manager, &pursuit->intent);
     if (manager->stopping && errands_acting(&manager->errands) == 0) {
         sd_event_exit(manager->event, 0);

@@ -105,6 +105,7 @@ static unsigned wait_for_merge(struct pursuit *pursuit, uint64_t now_usec)
 static unsigned end(struct pursuit *pursuit, const char *reason, bool done)
 {
     pursuit->phase = PURSUIT_ENDED;
+    pursuit->done = done;
     snprintf(pursuit->reason, sizeof(pursuit->reason), "%s", reason);
     return done ? TELL_DONE : TELL_FAILED;
 }

@@ -56,6 +56,7 @@ struct pursuit {
     bool outdated;  /* what is recorded of it is not all that is known, or nothing is recorded */
     bool recording; /* its child was started for no more than that, while it is to be tried again later */
     bool begun;     /* past the point from which there is a way back */
+    bool done;      /* it has ended as it was to */
     bool started;   /* its start has been told */
     bool stalled;
     bool refused; /* by its plan, before anything was tried, and not begun since */

@@ -332,9 +332,10 @@ void __wrap_herd_sample(struct herd *herd, const struct dm_device *device, uint6
     __real_herd_sample(herd, device, now_usec, view, ret_stale);
 }
 
-static bool is_unreadable(const struct shadow *shadow)
+bool oracle_is_unreadable(const struct shadow *shadow)
 {
-    const struct dm_device *seen = observation_find(&oracle.manager->seen, shadow->device);
+    const struct dm_device *seen = oracle.manager ? observation_find(&oracle.manager->seen, shadow->device)
+                                                  : NULL;
     return seen && seen->error;
 }
 
@@ -343,8 +344,8 @@ void oracle_look_failed(void)
 {
     oracle.look_failed = oracle.has_cause = true;
     oracle.looked_usec = world.clock_usec;
-    for (size_t i = 0; oracle.manager && i < SHADOWS_MAX; i++)
-        if (oracle.shadows[i].exists && is_unreadable(&oracle.shadows[i]))
+    for (size_t i = 0; i < SHADOWS_MAX; i++)
+        if (oracle.shadows[i].exists && oracle_is_unreadable(&oracle.shadows[i]))
             oracle.shadows[i].asked_usec = world.clock_usec;
 }
 

@@ -16,6 +16,7 @@
 
 #define SHOWN_USEC      UINT64_C(1000000) /* counted: no look sooner for nothing but to be told */
 #define HEARTBEAT       UINT64_C(45000000)
+#define UNREADABLE_USEC UINT64_C(500000) /* with all others, until they can all be read */
 #define TIME_SHARE      16 /* counted, with a rung of time: no more of the room goes by unseen */
 #define CALM_USEC       UINT64_C(1200000000) /* a rate is smoothed, and has gone to nothing by then */
 #define CALM_WAKE_UPS   40                   /* besides the heartbeats */
@@ -162,6 +163,8 @@ static uint64_t latest_counted_usec(const struct shadow *shadow)
 static void judge_late(const struct shadow *shadow, uint64_t timer_usec)
 {
     uint64_t latest = latest_usec(shadow);
+    if (oracle_is_unreadable(shadow) && latest < UNREADABLE_USEC)
+        latest = UNREADABLE_USEC;
     if (timer_usec <= shadow->asked_usec + latest + 1)
         return;
     dev_t store = devices_store(shadow->group, shadow->index == S ? C : CT);

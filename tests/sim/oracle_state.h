@@ -120,6 +120,7 @@ const struct ladder_setup *oracle_ladder(const struct shadow *shadow);
 struct shadow *oracle_find(const char *uuid);
 struct book *oracle_book(const char *uuid);
 const struct config_setup *oracle_config(void);
+bool oracle_is_unreadable(const struct shadow *shadow); /* as far as the daemon has seen */
 
 /* oracle_pace.c */
 void pace_take(struct shadow *shadow);

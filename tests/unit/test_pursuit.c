@@ -111,6 +111,7 @@ static void test_from_start_to_done(void **state)
     assert_int_equal(pursuit.start_usec, NOW);
     assert_int_equal(take_end(&pursuit, PLAN_ACT, ""), TELL_DONE);
     assert_int_equal(pursuit.phase, PURSUIT_ENDED);
+    assert_true(pursuit.done);
     assert_string_equal(pursuit.reason, "");
 }
 
@@ -165,6 +166,7 @@ static void test_ended_results(void **state)
         consider(&pursuit, PLAN_ACT, 3, "", NOW);
         assert_int_equal(take_end(&pursuit, others[i], "why"), TELL_FAILED);
         assert_int_equal(pursuit.phase, PURSUIT_ENDED);
+        assert_false(pursuit.done);
         assert_string_equal(pursuit.reason, "why");
     }
 }
