@@ -261,34 +261,21 @@ static void recall(struct manager *manager)
     manager->ready_by_usec = boottime_now_usec() + SETTLE_USEC;
 }
 
-static int set_up(struct manager *manager)
+/* What is carried out, and what holds writers meanwhile. */
+static void wire_actions(struct manager *manager)
 {
-    int r = add_sources(manager);
-    if (r < 0)
-        return r;
-    r = intent_boot_id(manager->boot_id);
-    if (r < 0)
-        return r;
+    const char *state_directory = directory_state();
     manager->errands = (struct errands){
         .event = manager->event,
         .journal = manager->journal,
-        .state_directory = directory_state(),
+        .state_directory = state_directory,
         .dry_run = manager->options->dry_run || manager->configuration.dry_run,
         .memory = {.event = manager->event,
                    .journal = manager->journal,
-                   .state_directory = manager->options->dry_run ? NULL : directory_state()},
+                   .state_directory = manager->options->dry_run ? NULL : state_directory},
         .present = reactions_present,
         .stalled = react_to_stalled,
         .ended = on_errand_ended,
-        .user = manager,
-    };
-    manager->autopsies = (struct autopsies){
-        .event = manager->event, .tell = react_to_known_lost, .user = manager};
-    manager->hooks = (struct hooks){
-        .event = manager->event,
-        .journal = manager->journal,
-        .dry_run = manager->errands.dry_run,
-        .failed = react_to_stalled,
         .user = manager,
     };
     manager->brakes = (struct brakes){
@@ -298,10 +285,36 @@ static int set_up(struct manager *manager)
         .failed = on_limit_failed,
         .user = manager,
     };
+}
+
+/* What is asked, woken and called besides. */
+static void wire_helpers(struct manager *manager)
+{
+    manager->autopsies = (struct autopsies){
+        .event = manager->event, .tell = react_to_known_lost, .user = manager};
+    manager->hooks = (struct hooks){
+        .event = manager->event,
+        .journal = manager->journal,
+        .dry_run = manager->errands.dry_run,
+        .failed = react_to_stalled,
+        .user = manager,
+    };
     manager->dmeventd = (struct dmeventd_questions){
         .event = manager->event, .tell = react_to_dmeventd, .user = manager};
     manager->waking = (struct waking){
         .event = manager->event, .journal = manager->journal, .woken = on_counters, .user = manager};
+}
+
+static int set_up(struct manager *manager)
+{
+    int r = add_sources(manager);
+    if (r < 0)
+        return r;
+    r = intent_boot_id(manager->boot_id);
+    if (r < 0)
+        return r;
+    wire_actions(manager);
+    wire_helpers(manager);
     manager->watchdog_usec = notify_watchdog_usec();
     library_journal = manager->journal;
     kernel_open(log_library);
