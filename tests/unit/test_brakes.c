@@ -62,6 +62,24 @@ static int take_entry(const struct iovec *fields, int n_fields)
     return 0;
 }
 
+static struct brakes begin(void)
+{
+    struct brakes brakes = {.runtime_directory = "/nowhere"};
+    struct journal_outlet outlet = {.send = take_entry, .line_fd = -1};
+    assert_true(journal_open_outlet("test", &outlet, &brakes.journal) >= 0);
+    assert_true(sd_event_new(&brakes.event) >= 0);
+    return brakes;
+}
+
+static void end(struct brakes *brakes)
+{
+    sd_event *event = brakes->event;
+    struct journal *journal = brakes->journal;
+    brakes_done(brakes);
+    sd_event_unref(event);
+    journal_close(journal, 10000000);
+}
+
 static void consider(struct brakes *brakes, uint64_t now_usec)
 {
     static const struct herd herd;
@@ -72,14 +90,9 @@ static void consider(struct brakes *brakes, uint64_t now_usec)
 
 static void test_what_cannot_be_put_back_is_tried_again(void **state)
 {
-    struct brakes brakes = {.runtime_directory = "/nowhere"};
-    struct journal_outlet outlet = {.send = take_entry, .line_fd = -1};
+    struct brakes brakes = begin();
     (void)state;
-    assert_true(journal_open_outlet("test", &outlet, &brakes.journal) >= 0);
     assert_int_equal(brakes_next_usec(&brakes), UINT64_MAX);
-    assert_true(sd_event_new(&brakes.event) >= 0);
-    sd_event *event = brakes.event;
-    struct journal *journal = brakes.journal;
     brakes_recall(&brakes);
     assert_int_equal(n_started, 1);
     uint64_t next_usec = brakes_next_usec(&brakes);
@@ -89,9 +102,7 @@ static void test_what_cannot_be_put_back_is_tried_again(void **state)
     consider(&brakes, next_usec);
     assert_int_equal(n_started, 2);
     assert_int_equal(brakes_next_usec(&brakes), next_usec + LIMIT_REFRESH_USEC);
-    brakes_done(&brakes);
-    sd_event_unref(event);
-    journal_close(journal, 10000000);
+    end(&brakes);
 }
 
 /* The loop hears of children by it. */
@@ -113,24 +124,19 @@ static void count_failure(void *user)
 static void test_the_loop_is_told_of_a_child_that_has_failed(void **state)
 {
     unsigned n_failed = 0;
-    struct brakes brakes = {.runtime_directory = "/nowhere", .failed = count_failure, .user = &n_failed};
-    struct journal_outlet outlet = {.send = take_entry, .line_fd = -1};
+    struct brakes brakes = begin();
     (void)state;
-    assert_true(journal_open_outlet("test", &outlet, &brakes.journal) >= 0);
-    assert_true(sd_event_new(&brakes.event) >= 0);
-    sd_event *event = brakes.event;
-    struct journal *journal = brakes.journal;
+    brakes.failed = count_failure;
+    brakes.user = &n_failed;
     block_child_signal();
     can_start = true;
     brakes_recall(&brakes);
     can_start = false;
     assert_int_equal(brakes_next_usec(&brakes), UINT64_MAX);
-    assert_true(sd_event_run(event, UINT64_MAX) > 0);
+    assert_true(sd_event_run(brakes.event, UINT64_MAX) > 0);
     assert_int_equal(n_failed, 1);
     assert_true(brakes_next_usec(&brakes) != UINT64_MAX);
-    brakes_done(&brakes);
-    sd_event_unref(event);
-    journal_close(journal, 10000000);
+    end(&brakes);
 }
 
 /* A snapshot whose store had 1000 sectors when its extension was decided, and has 2000 now. */
@@ -174,14 +180,10 @@ static unsigned started_for(struct member *member, struct errand *errand)
                                .assumed_bytes_per_second = 1 << 28,
                                .look_usec = 50000,
                                .now_usec = 1000000};
-    struct brakes brakes = {.runtime_directory = "/nowhere"};
-    struct journal_outlet outlet = {.send = take_entry, .line_fd = -1};
-    assert_true(journal_open_outlet("test", &outlet, &brakes.journal) >= 0);
-    struct journal *journal = brakes.journal;
+    struct brakes brakes = begin();
     unsigned before = n_started;
     brakes_consider(&brakes, &view);
-    brakes_done(&brakes);
-    journal_close(journal, 10000000);
+    end(&brakes);
     return n_started - before;
 }
 
@@ -226,10 +228,7 @@ static void test_a_failed_attempt_brings_it_no_nearer(void **state)
 {
     (void)state;
     const uint64_t second = 1000000, room = 4096 * 4096;
-    struct brakes brakes = {.runtime_directory = "/nowhere"};
-    struct journal_outlet outlet = {.send = take_entry, .line_fd = -1};
-    assert_true(journal_open_outlet("test", &outlet, &brakes.journal) >= 0);
-    struct journal *journal = brakes.journal;
+    struct brakes brakes = begin();
     struct errand errand = {.pursuit.phase = PURSUIT_ACTING, .acting = true, .attempt_usec = second};
     assert_int_equal(held_at(&brakes, &errand, second, 8 * second), room / 6);
     assert_int_equal(held_at(&brakes, &errand, 2 * second, 9 * second), room / 4);
@@ -242,8 +241,7 @@ static void test_a_failed_attempt_brings_it_no_nearer(void **state)
     assert_int_equal(held_at(&brakes, &errand, 2200000, 9200000), 10 * room / 56);
     /* seen before it was started */
     assert_int_equal(held_at(&brakes, &errand, 2200000, 8900000), room / 6);
-    brakes_done(&brakes);
-    journal_close(journal, 10000000);
+    end(&brakes);
 }
 
 /* The turn that started its child may have gone on for a while before writers were thought of. */
@@ -251,14 +249,10 @@ static void test_its_time_begins_with_its_child(void **state)
 {
     (void)state;
     const uint64_t second = 1000000, room = 4096 * 4096;
-    struct brakes brakes = {.runtime_directory = "/nowhere"};
-    struct journal_outlet outlet = {.send = take_entry, .line_fd = -1};
-    assert_true(journal_open_outlet("test", &outlet, &brakes.journal) >= 0);
-    struct journal *journal = brakes.journal;
+    struct brakes brakes = begin();
     struct errand errand = {.pursuit.phase = PURSUIT_ACTING, .acting = true, .attempt_usec = second};
     assert_int_equal(held_at(&brakes, &errand, 3 * second, 8 * second), room / 8); /* 2 s, so 4 s in all */
-    brakes_done(&brakes);
-    journal_close(journal, 10000000);
+    end(&brakes);
 }
 
 int main(void)
