@@ -53,9 +53,10 @@ static enum twin twin_of(const struct rung *other, const struct rung *rung)
     return rung_changing_action(other) && rung_changing_action(rung) ? TWIN_RIVAL : TWIN_NONE;
 }
 
-/* Of rungs at one height that change the device only the last is carried out, so one of them may be a mistake. */
-static int warn_of_twin(struct draft *draft, const struct policy *policy, const struct rung *rung,
-                        enum twin *ret_twin)
+/* Of two that change the device at one height only the last would be carried out, so one of them is a mistake; what says the
+ * same counts once. */
+static int check_twins(struct draft *draft, const struct policy *policy, const struct rung *rung,
+                       enum twin *ret_twin)
 {
     for (size_t i = 0; i < policy->n_rungs; i++) {
         const struct rung *other = &policy->rungs[i];
@@ -65,11 +66,9 @@ static int warn_of_twin(struct draft *draft, const struct policy *policy, const 
             return config_warning(draft->messages, draft->file, rung->line,
                                   "\"%s\": line %u says the same already", rung->text, other->line);
         if (*ret_twin == TWIN_RIVAL)
-            return config_warning(
-                draft->messages, draft->file, rung->line,
-                "\"%s\" and line %u, \"%s\", change the device at the same height: only the last "
-                "written is carried out",
-                rung->text, other->line, other->text);
+            return config_error(draft->messages, draft->file, rung->line,
+                                "\"%s\": line %u changes the device at the same height already", rung->text,
+                                other->line);
     }
     *ret_twin = TWIN_NONE;
     return 0;
@@ -128,11 +127,10 @@ static int add(struct draft *draft, struct policy *policy, struct rung *rung)
     enum twin twin;
     int r;
 
-    r = warn_of_twin(draft, policy, rung, &twin);
-    if (r < 0 || twin == TWIN_SAME)
+    r = check_twins(draft, policy, rung, &twin);
+    if (r < 0 || twin != TWIN_NONE)
         return r;
-    if (twin == TWIN_NONE)
-        r = warn_unless_rising(draft, policy, rung);
+    r = warn_unless_rising(draft, policy, rung);
     return r < 0 ? r : append(policy, rung);
 }
 

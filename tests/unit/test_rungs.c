@@ -56,18 +56,13 @@ static void test_rungs_at_one_height(void **state)
     struct configuration configuration;
 
     (void)state;
-    warn_of("[snapshot a]\nat 90% = merge\nat 90.0% = drop\n", 2,
-            "f:3: warning: \"at 90.0% = drop\" and line 2, \"at 90% = merge\", change the device at the same "
-            "height: "
-            "only the last written is carried out\n");
-    warn_of("[snapshot a]\nat 1GiB free = merge\nat 5% = alert\nat 1024MiB free = extend 5%, alert\n", 3,
-            "f:4: warning: \"at 1024MiB free = extend 5%, alert\" and line 2, \"at 1GiB free = merge\", "
-            "change the "
-            "device at the same height: only the last written is carried out\n");
-    warn_of("[snapshot a]\nat 1% = alert\non lost = drop\non lost = alert, drop\n", 3,
-            "f:4: warning: \"on lost = alert, drop\" and line 3, \"on lost = drop\", change the device at "
-            "the same "
-            "height: only the last written is carried out\n");
+    refuse_text("[snapshot a]\nat 90% = merge\nat 90.0% = drop\n",
+                "f:3: \"at 90.0% = drop\": line 2 changes the device at the same height already\n");
+    refuse_text("[snapshot a]\nat 1GiB free = merge\nat 5% = alert\nat 1024MiB free = extend 5%, alert\n",
+                "f:4: \"at 1024MiB free = extend 5%, alert\": line 2 changes the device at the same height "
+                "already\n");
+    refuse_text("[snapshot a]\non lost = drop\non lost = alert, drop\nat 99% = alert\n",
+                "f:3: \"on lost = alert, drop\": line 2 changes the device at the same height already\n");
     /* What says the same counts once. */
     warn_of("[snapshot a]\nat 60s left = extend 1GiB\nat 1min left = extend 1GiB\n", 1,
             "f:3: warning: \"at 1min left = extend 1GiB\": line 2 says the same already\n");
