@@ -7,12 +7,10 @@
 #include <argp.h>
 #include <errno.h>
 #include <malloc.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -66,12 +64,12 @@ static const struct argp argp = {
            "Runs in the foreground; systemd runs it as cowherd.service. Exit codes are those of sysexits(3).",
 };
 
-static void print_messages(FILE *stream, const struct config_messages *messages)
+static void print_messages(const struct config_messages *messages)
 {
     for (size_t i = 0; i < messages->n_items; i++) {
         const struct config_message *message = &messages->items[i];
-        fprintf(stream, "%s:%u: %s%s\n", message->file, message->line, message->is_warning ? "warning: " : "",
-                message->text);
+        printf("%s:%u: %s%s\n", message->file, message->line, message->is_warning ? "warning: " : "",
+               message->text);
     }
 }
 
@@ -82,7 +80,7 @@ static int check(const struct config_places *places)
     int r = configuration_read(places, &configuration, &messages);
     if (r >= 0)
         r = configuration_check_hooks(&configuration, &messages);
-    print_messages(stdout, &messages);
+    print_messages(&messages);
     if (r >= 0)
         check_guarantees(&configuration, stdout);
     if (r == -ENOMEM)
@@ -92,24 +90,12 @@ static int check(const struct config_places *places)
     return r < 0 ? 1 : 0;
 }
 
-/* Whether it is the service manager's way into the journal: what is said there as an event is not said twice. */
-static bool stderr_is_journal(void)
-{
-    const char *stream = getenv("JOURNAL_STREAM");
-    uintmax_t device, inode;
-    struct stat status;
-    return stream && sscanf(stream, "%ju:%ju", &device, &inode) == 2 && fstat(STDERR_FILENO, &status) == 0 &&
-           status.st_dev == device && status.st_ino == inode;
-}
-
 static int read_configuration(const struct config_places *places, struct journal *journal,
                               struct configuration *ret_configuration)
 {
     struct config_messages messages = {0};
     int r = configuration_read(places, ret_configuration, &messages);
     reload_announce(journal, &messages);
-    if (!stderr_is_journal())
-        print_messages(stderr, &messages);
     config_messages_done(&messages);
     if (r == -EINVAL)
         return EX_CONFIG;

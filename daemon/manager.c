@@ -152,10 +152,21 @@ static void on_counters(void *user)
     settle(manager);
 }
 
+/* What the store of an extension is long now: as it was to be, or as somebody else may have made it. */
+static uint64_t grown_to_sectors(struct manager *manager, const struct pursuit *pursuit)
+{
+    struct sample sample;
+    if (pursuit->done)
+        return pursuit->intent.grow_to_sectors;
+    return reactions_present(&pursuit->intent, &sample, manager) ? sample.total_sectors : 0;
+}
+
 /* An extension may have made less room than was filled meanwhile: then its rung is crossed again, and it goes on. An order
  * may have taken the place of a rung's action that waited, or kept one out. */
-static void rearm(struct manager *manager, const struct intent *intent)
+static void rearm(struct manager *manager, const struct pursuit *pursuit)
 {
+    const struct intent *intent = &pursuit->intent;
+    uint64_t sectors = grown_to_sectors(manager, pursuit);
     for (size_t i = 0; i < manager->herd.n_members; i++) {
         struct member *member = manager->herd.members[i];
         bool is_another = member->disk_sequence != intent->disk_sequence ||
@@ -165,7 +176,7 @@ static void rearm(struct manager *manager, const struct intent *intent)
         if (intent_is_ordered(intent))
             ladder_rearm_actions(&member->ladder, member->policy);
         else
-            ladder_rearm(&member->ladder, member->policy, intent->rung, intent->grow_to_sectors);
+            ladder_rearm(&member->ladder, member->policy, intent->rung, sectors);
     }
 }
 
@@ -174,9 +185,9 @@ static void on_errand_ended(const struct errand *errand, void *user)
 {
     struct manager *manager = user;
     const struct pursuit *pursuit = &errand->pursuit;
-    bool has_extended = pursuit->done && pursuit->intent.action == ACTION_EXTEND;
-    if (pursuit->phase == PURSUIT_ENDED && (has_extended || intent_is_ordered(&pursuit->intent)))
-        rearm(manager, &pursuit->intent);
+    if (pursuit->phase == PURSUIT_ENDED &&
+        (pursuit->intent.action == ACTION_EXTEND || intent_is_ordered(&pursuit->intent)))
+        rearm(manager, pursuit);
     if (manager->stopping && errands_acting(&manager->errands) == 0) {
         sd_event_exit(manager->event, 0);
         return;

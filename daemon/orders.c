@@ -163,7 +163,8 @@ static int order(struct manager *manager, const char *name, const struct action 
     event_text_name(member->name, shown);
     const char *impossible = decision_why_impossible(member, action->kind);
     if (impossible)
-        return answer(-EPERM, said, "%s cannot be changed: %s.", shown, impossible);
+        return answer(-EPERM, said, "The %s of %s is impossible: %s.", action_kind_name(action->kind), shown,
+                      impossible);
     if ((r = why_busy(manager, member, shown, said)) < 0 ||
         (r = why_merging(member, action->kind, shown, said)) < 0)
         return r;

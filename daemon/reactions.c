@@ -15,28 +15,21 @@ static const struct policy *policy_of(const struct manager *manager, const char 
 }
 
 /* What every rung brings, whatever else it does. */
-static void alert(struct manager *manager, const struct subject *subject, const struct rung *rung)
+static void alert(struct manager *manager, const struct subject *subject, const struct rung *rung,
+                  const char *reason)
 {
     struct event_fields facts;
-    announce_rung(manager->journal, subject, rung, &facts);
+    announce_rung(manager->journal, subject, rung, reason, &facts);
     hooks_run(&manager->hooks, &manager->configuration, subject, rung, &facts);
-}
-
-/* All rungs of a kind that come after one of them, or from the first. */
-static void alert_all(struct manager *manager, const struct subject *subject, const struct policy *policy,
-                      enum condition_kind kind, const struct rung *after)
-{
-    const struct rung *rung = after;
-    while ((rung = policy_next_rung_by_kind(policy, kind, rung)))
-        alert(manager, subject, rung);
 }
 
 void react_to_stalled(const struct subject *subject, void *user)
 {
     struct manager *manager = user;
     const struct policy *policy = policy_of(manager, subject->name, subject->uuid);
-    if (policy)
-        alert_all(manager, subject, policy, CONDITION_STALLED, NULL);
+    const struct rung *rung = NULL;
+    while (policy && (rung = policy_next_rung_by_kind(policy, CONDITION_STALLED, rung)))
+        alert(manager, subject, rung, NULL);
 }
 
 /* A ladder is an escalation: a rung written before the one whose action waits already does not take its place, nor the
@@ -104,7 +97,7 @@ static void on_crossed(struct manager *manager, const struct member *member, uin
     struct subject subject = subject_of_member(member);
     for (size_t i = 0; i < member->policy->n_rungs; i++)
         if (crossed & UINT32_C(1) << i)
-            alert(manager, &subject, &member->policy->rungs[i]);
+            alert(manager, &subject, &member->policy->rungs[i], NULL);
     int chosen = ladder_rung_to_carry_out(member->policy, crossed);
     if (chosen >= 0) {
         carry_out(manager, member, member->policy, &member->policy->rungs[chosen]);
@@ -179,13 +172,13 @@ static void on_lost(struct manager *manager, struct member *member)
 static void tell_loss(struct manager *manager, const struct subject *subject, const struct policy *policy,
                       const char *reason)
 {
-    const struct rung *first = policy ? policy_next_rung_by_kind(policy, CONDITION_LOST, NULL) : NULL;
+    const struct rung *rung = policy ? policy_next_rung_by_kind(policy, CONDITION_LOST, NULL) : NULL;
     struct event_fields facts;
-    announce_lost(manager->journal, subject, first, reason, &facts);
-    if (!first)
-        return;
-    hooks_run(&manager->hooks, &manager->configuration, subject, first, &facts);
-    alert_all(manager, subject, policy, CONDITION_LOST, first);
+    announce_lost(manager->journal, subject, rung, reason, &facts);
+    if (rung)
+        hooks_run(&manager->hooks, &manager->configuration, subject, rung, &facts);
+    while (rung && (rung = policy_next_rung_by_kind(policy, CONDITION_LOST, rung)))
+        alert(manager, subject, rung, reason);
 }
 
 void react_to_known_lost(const struct member *member, const char *reason, void *user)

@@ -134,7 +134,8 @@ static bool is_acting_for(const struct errand *errand, const struct intent *inte
 static void begin_anew(struct hold *hold, const struct errand *errand, const struct intent *intent,
                        uint64_t now_usec)
 {
-    hold->since_usec = is_acting_for(errand, intent) ? errand->attempt_usec : now_usec;
+    bool is_begun = is_acting_for(errand, intent) && errand->attempt_usec < now_usec;
+    hold->since_usec = is_begun ? errand->attempt_usec : now_usec;
     hold->stretches = errand->stretches;
     hold->expired = false;
 }

@@ -49,6 +49,8 @@ static struct stage stage_of(const struct errand *errand, uint64_t now_usec)
 static void announce(const struct errand *errand, unsigned tell, uint64_t now_usec)
 {
     struct journal *journal = errand->errands->journal;
+    if (!tell)
+        return;
     struct subject subject = subject_of(errand);
     struct stage stage = stage_of(errand, now_usec);
     if (tell & TELL_START) {

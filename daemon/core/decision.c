@@ -14,6 +14,9 @@ const char *decision_why_impossible(const struct member *member, enum action_kin
         return "its UUID is one of lvm's, but lvm gives no such names";
     if (action == ACTION_MERGE && member->target.store_type == STORE_TRANSIENT)
         return "a transient store (N) cannot be merged";
+    if (action == ACTION_DROP && member->target.kind == TARGET_SNAPSHOT_MERGE &&
+        member->target.status.state == SNAPSHOT_MERGE_FAILED)
+        return "its merge has failed, and its store still holds what was not merged";
     return NULL;
 }
 

@@ -46,12 +46,8 @@ void drop_plan(struct scene *scene)
     const struct target *origin_target = scene->origin_user ? dm_device_only_target(scene->origin_user)
                                                             : NULL;
     scene_add_back_out(scene); /* of a rollback that this drop has overtaken */
-    if (scene->intent->lost && target_is_ours(target, TARGET_SNAPSHOT_MERGE, scene->intent) &&
-        target->status.state == SNAPSHOT_MERGE_FAILED) {
-        scene_decide(scene->plan, PLAN_REFUSE,
-                     "its merge has failed, and its store still holds what was not merged");
-    } else if (target_is_ours(target, TARGET_SNAPSHOT_MERGE, scene->intent) ||
-               target_is_ours(origin_target, TARGET_SNAPSHOT_MERGE, scene->intent)) {
+    if (target_is_ours(target, TARGET_SNAPSHOT_MERGE, scene->intent) ||
+        target_is_ours(origin_target, TARGET_SNAPSHOT_MERGE, scene->intent)) {
         scene_decide(scene->plan, PLAN_ABANDON, "it is being merged");
     } else if (!snapshot) {
         scene->plan->begun = true;

@@ -144,7 +144,7 @@ static const char *action_text(const struct rung *rung)
 }
 
 void announce_rung(struct journal *journal, const struct subject *subject, const struct rung *rung,
-                   struct event_fields *ret_facts)
+                   const char *reason, struct event_fields *ret_facts)
 {
     char name[EVENT_NAME_MAX], fullness[FULLNESS_MAX];
     struct event event = {
@@ -152,10 +152,11 @@ void announce_rung(struct journal *journal, const struct subject *subject, const
         .priority = event_priority(rung_alert_level(rung)),
         .rung = rung->text,
         .action = action_text(rung),
+        .result = reason,
     };
     if (rung->condition.kind == CONDITION_LOST)
-        say_facts(journal, &event, subject, ret_facts, "Snapshot %s is lost: %s.",
-                  event_text_name(subject->name, name), rung->text);
+        say_facts(journal, &event, subject, ret_facts, "Snapshot %s is lost (%s): %s.",
+                  event_text_name(subject->name, name), reason, rung->text);
     else if (rung->condition.kind == CONDITION_STALLED)
         say_facts(journal, &event, subject, ret_facts, "What is to save %s does not come forward (%s): %s.",
                   event_text_name(subject->name, name), describe_fullness(subject, fullness), rung->text);

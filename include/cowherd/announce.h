@@ -29,9 +29,9 @@ void announce_renamed(struct journal *journal, const struct member *member);
 void announce_role(struct journal *journal, const struct member *member);
 void announce_gone(struct journal *journal, const struct member *member);
 
-/* A rung that was climbed, with the priority of its alert. The facts are for its hooks. */
+/* A rung that was climbed, with the priority of its alert; of a loss with its reason, else NULL. The facts are for its hooks. */
 void announce_rung(struct journal *journal, const struct subject *subject, const struct rung *rung,
-                   struct event_fields *ret_facts);
+                   const char *reason, struct event_fields *ret_facts);
 
 /* A lost snapshot: why, and what is lost by it. rung: its `on lost` one, or NULL. */
 void announce_lost(struct journal *journal, const struct subject *subject, const struct rung *rung,

@@ -177,6 +177,20 @@ static void test_a_transient_store_is_not_merged(void **state)
     assert_null(decision_why_impossible(&fixture.member, ACTION_MERGE));
 }
 
+/* Its store still holds what was not merged, and nobody else has that. */
+static void test_a_failed_merge_is_not_dropped(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+    set_up(&fixture);
+    fixture.member.target.kind = TARGET_SNAPSHOT_MERGE;
+    fixture.member.target.status.state = SNAPSHOT_MERGE_FAILED;
+    assert_non_null(strstr(decision_why_impossible(&fixture.member, ACTION_DROP), "not merged"));
+    fixture.member.target.kind = TARGET_SNAPSHOT;
+    fixture.member.target.status.state = SNAPSHOT_INVALID;
+    assert_null(decision_why_impossible(&fixture.member, ACTION_DROP));
+}
+
 /* Each "on lost" counts; of those that change something the last written. */
 static void test_of_several_the_last_is_carried_out(void **state)
 {
@@ -319,6 +333,7 @@ int main(void)
         cmocka_unit_test(test_what_a_lost_one_gets),
         cmocka_unit_test(test_of_several_the_last_is_carried_out),
         cmocka_unit_test(test_a_transient_store_is_not_merged),
+        cmocka_unit_test(test_a_failed_merge_is_not_dropped),
         cmocka_unit_test(test_an_order_outlives_a_reload),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

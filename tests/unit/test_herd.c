@@ -146,6 +146,31 @@ static void test_rate(void **state)
     assert_true(member->sample.time_left_usec != TIME_UNKNOWN_USEC);
 }
 
+/* What is said between two looks takes nothing into the member. */
+static void test_preview(void **state)
+{
+    struct fixture *fixture = *state;
+    struct dm_device *device = add_snapshot(&fixture->seen, "a", 1, 10);
+    struct snapshot_status status = device->active.targets[0].status;
+    expect_look(fixture, "found a live\n");
+    const struct member *member = fixture->herd.members[0];
+    struct sample before = member->sample, sample = {0};
+    uint64_t now_usec = before.taken_usec + 1000000;
+    status.used_sectors += 2048;
+    status.total_sectors += 8192;
+    assert_true(herd_preview(member, &status, now_usec, 0, &sample));
+    assert_int_equal(sample.taken_usec, now_usec);
+    assert_int_equal(sample.used_sectors, before.used_sectors + 2048);
+    assert_int_equal(sample.total_sectors, before.total_sectors + 8192);
+    assert_int_equal(sample.peak_bytes_per_second, 1048576);
+    assert_memory_equal(&member->sample, &before, sizeof(before));
+    assert_int_equal(member->rate.peak_bytes_per_second, 0);
+    status.state = SNAPSHOT_INVALID;
+    sample.taken_usec = 7;
+    assert_false(herd_preview(member, &status, now_usec, 0, &sample));
+    assert_int_equal(sample.taken_usec, 7);
+}
+
 /* ---- lookup errors */
 
 static void test_lookup_error_forgets_nobody(void **state)
@@ -285,6 +310,7 @@ int main(void)
         TEST(test_many_in_disorder),
         TEST(test_what_a_member_knows),
         TEST(test_rate),
+        TEST(test_preview),
         TEST(test_lookup_error_forgets_nobody),
         TEST(test_lookup_error_of_another_keeps_nobody),
         TEST(test_ours_is_no_member),

@@ -442,23 +442,6 @@ static void test_reasons(void **state)
     }
 }
 
-/* Its store still holds what was not merged: nobody else has it. */
-static void test_a_failed_merge_is_not_dropped(void **state)
-{
-    (void)state;
-    struct machine machine;
-    struct intent intent;
-    struct plan plan;
-    prepare_live_drop(&machine, &intent);
-    intent.lost = true;
-    machine.devices[S].active.targets[0].kind = TARGET_SNAPSHOT_MERGE;
-    machine.stores[C].state = SNAPSHOT_MERGE_FAILED;
-    make_plan(&machine, &intent, &plan);
-    assert_int_equal(plan.verdict, PLAN_REFUSE);
-    assert_int_equal(plan.n_steps, 0);
-    assert_string_equal(plan.reason, "its merge has failed, and its store still holds what was not merged");
-}
-
 /* A live snapshot is broken for nobody, whatever drop-open says. */
 static void test_open_live_drop(void **state)
 {
@@ -591,7 +574,6 @@ int main(void)
         cmocka_unit_test(test_state_unknown),
         cmocka_unit_test(test_sibling_at_risk),
         cmocka_unit_test(test_reasons),
-        cmocka_unit_test(test_a_failed_merge_is_not_dropped),
         cmocka_unit_test(test_open_live_drop),
         cmocka_unit_test(test_drop_overtakes_rollback),
         cmocka_unit_test(test_hindered_drop_takes_rollback_back),
