@@ -332,6 +332,9 @@ no_cookies() {
     [[ -z $left ]] || { echo "semaphores left: $left"; return 1; }
 }
 
+# Whole at once: ext4 would zero the rest of its inode tables some seconds after the mount, megabytes of a snapshot's store.
+mkfs.ext4() { command mkfs.ext4 -E lazy_itable_init=0,lazy_journal_init=0 "$@"; }
+
 # ---- resets, in a scenario that says "# resets: N"
 
 # reset: the machine ends here and now, without a sync; it boots again and begins the scenario anew, with PHASE one higher.
