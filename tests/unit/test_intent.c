@@ -548,44 +548,6 @@ static void test_no_room(void **state)
     assert_string_equal(small, text);
 }
 
-static void test_same_snapshot(void **state)
-{
-    (void)state;
-    struct intent a = an_intent(), b = an_intent();
-    b.action = ACTION_MERGE;
-    b.role = ROLE_LIVE;
-    strcpy(b.rung, "at 75% = merge");
-    strcpy(b.name, "renamed");
-    b.used_centipercent = 7500;
-    b.cookie = 0;
-    b.cancelled = true;
-    assert_true(intent_same_snapshot(&a, &b));
-    b = an_intent(), b.device = makedev(254, 4);
-    assert_false(intent_same_snapshot(&a, &b));
-    b = an_intent(), b.disk_sequence++;
-    assert_false(intent_same_snapshot(&a, &b));
-    b = an_intent(), b.origin = makedev(8, 18);
-    assert_false(intent_same_snapshot(&a, &b));
-    b = an_intent(), b.store = makedev(8, 18);
-    assert_false(intent_same_snapshot(&a, &b));
-    b = an_intent(), strcpy(b.uuid, "other");
-    assert_false(intent_same_snapshot(&a, &b));
-    b = an_intent(), b.boot_id[0] = 'x';
-    assert_false(intent_same_snapshot(&a, &b));
-}
-
-static void test_what_yields(void **state)
-{
-    (void)state;
-    struct intent intent = an_intent(), recorded = an_intent();
-    assert_false(intent_must_yield(&intent, &recorded)); /* its own */
-    recorded.disk_sequence = intent.disk_sequence + 1;
-    assert_true(intent_must_yield(&intent, &recorded));
-    assert_false(intent_must_yield(&recorded, &intent));
-    intent.disk_sequence = 0; /* not known: an old kernel */
-    assert_false(intent_must_yield(&intent, &recorded));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -609,8 +571,6 @@ int main(void)
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_order_is_free),
         cmocka_unit_test(test_no_room),
-        cmocka_unit_test(test_same_snapshot),
-        cmocka_unit_test(test_what_yields),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
