@@ -247,13 +247,12 @@ static bool look_at_due_members(struct manager *manager)
     for (size_t i = 0; i < manager->herd.n_members; i++) {
         struct member *member = manager->herd.members[i];
         uint64_t due = due_usec(manager, &bounds, member);
-        uint64_t interval = due > member->asked_usec ? due - member->asked_usec : 0;
         bool is_early = may_come_early(member, due, begun_usec);
         if (due > now_usec && !is_early)
             continue;
         stale = looks_at(manager, member) || stale;
         if (due <= begun_usec || is_early)
-            keep_step(member, interval, begun_usec);
+            keep_step(member, interval_usec(manager, &bounds, member), begun_usec);
         now_usec = boottime_now_usec();
     }
     return stale;

@@ -260,13 +260,21 @@ static void consider_counter(struct waking *waking, const struct member *member,
         give_up(waking, waiter, "the kernel counts too few");
 }
 
+/* By a reload, or armed anew: the next look carries it out, and no write has to bring that about. */
+static bool has_passed_a_rung(const struct member *member)
+{
+    int rung;
+    return member->policy &&
+           ladder_bytes_to_next(&member->ladder, member->policy, &member->sample, &rung) == 0;
+}
+
 static void consider_member(struct waking *waking, struct member *member, const struct waking_view *view)
 {
     struct waiter *waiter = provide_waiter(waking, member);
     if (!waiter)
         return;
     waiter->wanted = false;
-    if (is_countable(member) && view->now_usec >= waiter->retry_usec &&
+    if (is_countable(member) && !has_passed_a_rung(member) && view->now_usec >= waiter->retry_usec &&
         counting_pays(&waiter->budget, write_counters_cpus(waking->counters), view->now_usec))
         consider_counter(waking, member, waiter, view);
     else

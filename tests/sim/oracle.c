@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUSY_LOOK_USEC    UINT64_C(45000000) /* at every device, while something is done or nobody is watched */
-#define QUIET_LOOK_USEC   UINT64_C(360000000) /* and even if no event ever comes */
-#define IDLE_WAKE_UPS_MAX 200                 /* without a look: words to the service manager */
-#define RATE_MIN_USEC     50000
+#define BUSY_LOOK_USEC  UINT64_C(45000000) /* at every device, while something is done or nobody is watched */
+#define QUIET_LOOK_USEC UINT64_C(360000000) /* and even if no event ever comes */
+#define IDLE_TURNS_MAX  200                 /* without a look: words to the service manager */
+#define RATE_MIN_USEC   50000
 
 struct oracle oracle;
 
@@ -48,7 +48,7 @@ void oracle_daemon_starts(void)
     oracle.has_cause = true;
     oracle.has_looked = oracle.was_reloaded = oracle.look_failed = false;
     oracle.late_usec = 0; /* of a wake-up in which the one before ended */
-    oracle.idle_wake_ups = 0;
+    oracle.idle_turns = 0;
     oracle.manager = NULL;
     oracle.lessons++;
 }
@@ -441,6 +441,7 @@ static void carry_over(struct shadow *shadow, const struct ladder_setup *old)
     shadow->fired = fired;
     shadow->maybe_armed = maybe;
     shadow->chosen = 0;
+    memset(shadow->chosen_usec, 0, sizeof(shadow->chosen_usec));
     promise_break(shadow);
 }
 
@@ -496,6 +497,7 @@ static void judge_alerts(struct shadow *shadow)
         if (!(shadow->alerts & bit) || !action_kind_changes(ladder->rungs[i].action))
             continue;
         shadow->chosen |= bit; /* the last written of them */
+        shadow->chosen_usec[i] = oracle.turn_usec;
         shadow->is_acting = true;
         if (!children_intent_for(shadow->uuid, &(uint64_t){0})) /* else that comes after it */
             shadow->decided_usec = oracle.turn_usec;
@@ -510,8 +512,20 @@ static void judge_alerts(struct shadow *shadow)
     shadow->expected = shadow->alerts = 0;
 }
 
+/* What the world does to itself wakes nobody: the daemon's turns count. */
+static void judge_idle(void)
+{
+    uint64_t looks = loop_figures.looks + loop_figures.complete_looks;
+    if (looks != oracle.looks_at_turn)
+        oracle.idle_turns = 0;
+    oracle.looks_at_turn = looks;
+    if (++oracle.idle_turns > IDLE_TURNS_MAX + (world.clock_usec - oracle.looked_usec) / 10000)
+        oracle_fails("the loop spins: %" PRIu64 " turns without a look", oracle.idle_turns);
+}
+
 void oracle_after_dispatch(void)
 {
+    judge_idle();
     pace_after_dispatch();
     for (size_t i = 0; i < SHADOWS_MAX; i++)
         if (oracle.shadows[i].exists) {
@@ -544,20 +558,9 @@ static void judge_complete(uint64_t timer_usec)
         oracle_fails("the devices are not looked at for %" PRIu64 " us", timer_usec - oracle.looked_usec);
 }
 
-static void judge_idle(void)
-{
-    uint64_t looks = loop_figures.looks + loop_figures.complete_looks;
-    if (looks != oracle.looks_at_wake_up)
-        oracle.idle_wake_ups = 0;
-    oracle.looks_at_wake_up = looks;
-    if (++oracle.idle_wake_ups > IDLE_WAKE_UPS_MAX + (world.clock_usec - oracle.looked_usec) / 10000)
-        oracle_fails("the loop spins: %" PRIu64 " turns without a look", oracle.idle_wake_ups);
-}
-
 void oracle_before_sleep(uint64_t timer_usec)
 {
     judge_unseen();
-    judge_idle();
     judge_complete(timer_usec);
     pace_before_sleep(timer_usec);
     brake_before_sleep();

@@ -37,9 +37,13 @@ static void take_start(struct shadow *shadow, const struct event *event)
             chosen |= UINT32_C(1) << i;
             break;
         }
+    shadow->wanted_usec = 0;
     for (size_t i = 0; i < ladder->n_rungs; i++)
-        if (chosen & UINT32_C(1) << i && strcmp(ladder->rungs[i].text, event->rung) == 0)
+        if (chosen & UINT32_C(1) << i && strcmp(ladder->rungs[i].text, event->rung) == 0) {
+            shadow->wanted_usec = shadow->alerts & UINT32_C(1) << i ? oracle.turn_usec
+                                                                    : shadow->chosen_usec[i];
             is_justified = true;
+        }
     if (!is_justified)
         oracle_fails("%s: \"%s\" is begun, and was not the one to be carried out", shadow->uuid, event->rung);
     shadow->is_started = !record; /* only from its beginning it can be timed */

@@ -268,9 +268,9 @@ static void judge_took(struct shadow *shadow, enum action_kind action, uint64_t 
     if (stopped && shadow->child_usec && usec + 1 < less(stopped, shadow->child_usec))
         oracle_fails("%s: %s is said to have taken %" PRIu64 " us, and its store filled for %" PRIu64 " us",
                      shadow->uuid, action_kind_name(action), usec, less(stopped, shadow->child_usec));
-    if (shadow->decided_usec && usec > less(now, shadow->decided_usec) + 1)
-        oracle_fails("%s: %s is said to have taken %" PRIu64 " us, and was decided %" PRIu64 " us ago",
-                     shadow->uuid, action_kind_name(action), usec, less(now, shadow->decided_usec));
+    if (shadow->wanted_usec && usec > less(now, shadow->wanted_usec) + 1)
+        oracle_fails("%s: %s is said to have taken %" PRIu64 " us, and was wanted %" PRIu64 " us ago",
+                     shadow->uuid, action_kind_name(action), usec, less(now, shadow->wanted_usec));
 }
 
 void __real_action_times_take(struct action_times *times, enum action_kind action,

@@ -43,6 +43,7 @@ struct shadow {
     uint32_t alerts;                               /* in this look */
     uint32_t fired_centipercent[RUNGS_MAX];        /* where each has fired */
     uint64_t fired_sectors[RUNGS_MAX];             /* and at which size of the store */
+    uint64_t chosen_usec[RUNGS_MAX]; /* awake: when each was last to be carried out; 0: not known */
     bool is_lost_told;
     bool has_level;
     bool is_fresh; /* looked at in this turn */
@@ -61,8 +62,9 @@ struct shadow {
     bool is_started;      /* its start was said */
     unsigned stretches;   /* children since the last action was done */
     uint64_t active_usec; /* when something was last heard of that */
-    uint64_t decided_usec, child_usec,
-        stopped_usec; /* awake: the rung, its first child, when its store filled no more */
+    uint64_t decided_usec, wanted_usec, child_usec,
+        stopped_usec; /* awake: the last rung to be carried out, the one whose start was said (0: not known), its first
+                         child, when its store filled no more */
     uint64_t flight_usec,
         flight_sectors;  /* since when something is wanted, and its store's size then; 0: nothing */
     bool has_learned;    /* what that took */
@@ -110,7 +112,7 @@ struct oracle {
     bool has_looked;
     bool look_failed;
     uint64_t looked_usec;
-    uint64_t idle_wake_ups, looks_at_wake_up;
+    uint64_t idle_turns, looks_at_turn;
     char verdict[512];
 };
 
