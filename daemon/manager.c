@@ -1,5 +1,6 @@
 #include "cowherd/manager.h"
 #include "boottime.h"
+#include "cowherd/decision.h"
 #include "cowherd/kernel.h"
 #include "cowherd/notify.h"
 #include "directories.h"
@@ -167,17 +168,13 @@ static void rearm(struct manager *manager, const struct pursuit *pursuit)
 {
     const struct intent *intent = &pursuit->intent;
     uint64_t sectors = grown_to_sectors(manager, pursuit);
-    for (size_t i = 0; i < manager->herd.n_members; i++) {
-        struct member *member = manager->herd.members[i];
-        bool is_another = member->disk_sequence != intent->disk_sequence ||
-                          strcmp(member->uuid, intent->uuid) != 0; /* that has taken its place */
-        if (member->device != intent->device || is_another || !member->policy)
-            continue;
-        if (intent_is_ordered(intent))
-            ladder_rearm_actions(&member->ladder, member->policy);
-        else
-            ladder_rearm(&member->ladder, member->policy, intent->rung, sectors);
-    }
+    struct member *member = decision_member(&manager->herd, intent);
+    if (!member || !member->policy)
+        return;
+    if (intent_is_ordered(intent))
+        ladder_rearm_actions(&member->ladder, member->policy);
+    else
+        ladder_rearm(&member->ladder, member->policy, intent->rung, sectors);
 }
 
 /* A child of an errand has ended, or an order: what it did is looked at, whether or not its events have come yet. */

@@ -120,21 +120,10 @@ struct errand *reactions_errand_of(const struct manager *manager, const struct m
     return errands_find(&manager->errands, &like);
 }
 
-static struct member *member_of(const struct manager *manager, const struct intent *intent)
-{
-    for (size_t i = 0; i < manager->herd.n_members; i++) {
-        struct member *member = manager->herd.members[i];
-        if (member->device == intent->device && member->disk_sequence == intent->disk_sequence &&
-            strcmp(member->uuid, intent->uuid) == 0)
-            return member;
-    }
-    return NULL;
-}
-
 bool reactions_present(const struct intent *intent, struct sample *ret_sample, void *user)
 {
     struct manager *manager = user;
-    const struct member *member = member_of(manager, intent);
+    const struct member *member = decision_member(&manager->herd, intent);
     const struct dm_device *seen = member ? observation_find(&manager->seen, member->device) : NULL;
     struct dm_device fresh;
     if (!member || !member->has_sample)

@@ -1,4 +1,5 @@
 #include "cowherd/brakes.h"
+#include "cowherd/decision.h"
 #include "cowherd/dm_action.h"
 #include "limits.h"
 #include <errno.h>
@@ -91,17 +92,6 @@ void brakes_tell_failure(const struct limit *limit, int error, uint64_t now_usec
 }
 
 /* ---- holds */
-
-static const struct member *find_member(const struct herd *herd, const struct intent *intent)
-{
-    for (size_t i = 0; i < herd->n_members; i++) {
-        const struct member *member = herd->members[i];
-        if (member->device == intent->device && member->disk_sequence == intent->disk_sequence &&
-            member->target.origin == intent->origin && member->target.store == intent->store)
-            return member;
-    }
-    return NULL;
-}
 
 static struct hold *find_hold(const struct brakes *brakes, const struct intent *intent)
 {
@@ -206,7 +196,7 @@ static struct brake_subject subject_for(const struct hold *hold, const struct me
 static void consider_errand(struct brakes *brakes, const struct errand *errand,
                             const struct brakes_view *view)
 {
-    const struct member *member = find_member(view->herd, &errand->pursuit.intent);
+    const struct member *member = decision_member(view->herd, &errand->pursuit.intent);
     const struct intent *intent = member ? awaited(errand, member) : NULL;
     struct hold *hold = find_hold(brakes, &errand->pursuit.intent);
     if (!intent)

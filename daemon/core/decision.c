@@ -135,6 +135,18 @@ bool decision_adopts_merge(const struct member *member, const char *boot_id, str
     return true;
 }
 
+struct member *decision_member(const struct herd *herd, const struct intent *intent)
+{
+    for (size_t i = 0; i < herd->n_members; i++) {
+        struct member *member = herd->members[i];
+        if (member->device == intent->device && member->disk_sequence == intent->disk_sequence &&
+            member->target.origin == intent->origin && member->target.store == intent->store &&
+            strcmp(member->uuid, intent->uuid) == 0)
+            return member;
+    }
+    return NULL;
+}
+
 /* The one written last, as of several rungs that are crossed. */
 static const struct rung *changing_rung_of_loss(const struct policy *policy)
 {

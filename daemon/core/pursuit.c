@@ -82,7 +82,6 @@ static unsigned defer(struct pursuit *pursuit, const char *reason, uint64_t now_
         pursuit->deferred_told = false;
     }
     pursuit->phase = PURSUIT_DEFERRED;
-    pursuit->refused = false;
     snprintf(pursuit->reason, sizeof(pursuit->reason), "%s", reason);
     bool lasts = now_usec - pursuit->deferred_usec >= PURSUIT_GRACE_USEC;
     pursuit->next_usec = now_usec + (lasts ? PURSUIT_DEFERRED_USEC : PURSUIT_GRACE_USEC / 3);
@@ -95,7 +94,6 @@ static unsigned defer(struct pursuit *pursuit, const char *reason, uint64_t now_
 static unsigned wait_for_merge(struct pursuit *pursuit, uint64_t now_usec)
 {
     pursuit->phase = PURSUIT_MERGING;
-    pursuit->refused = false;
     pursuit->next_usec = now_usec + PURSUIT_MERGING_USEC;
     pursuit->deferred_usec = 0;
     pursuit->failures = 0;

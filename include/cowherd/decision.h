@@ -19,6 +19,9 @@ struct intent decision_intent(const struct member *member, const struct policy *
 uint64_t decision_grow_to_sectors(const struct member *member, const struct policy *policy,
                                   const struct action *action);
 
+/* Whom an intent is for, or NULL: it has gone, and who may have its number now is another. */
+struct member *decision_member(const struct herd *herd, const struct intent *intent);
+
 /* A merge that somebody else began is finished only where the section has a merge rung. Whichever its role
  * was, the device that merges is the one that is left, as in a live merge. Returns whether it is to be
  * adopted. */

@@ -59,7 +59,7 @@ struct pursuit {
     bool done;      /* it has ended as it was to */
     bool started;   /* its start has been told */
     bool stalled;
-    bool refused; /* by its last plan, before anything was tried, and not begun since */
+    bool refused; /* by its plan, before anything was tried, and not begun since */
     bool deferred_told;
     uint64_t deferred_usec;       /* since when it is deferred for this reason; 0: it is not */
     unsigned failures;            /* in a row */

@@ -10,6 +10,7 @@
 #include "cowherd/pursuit.h"
 #include "devices.h"
 #include "oracle_state.h"
+#include <string.h>
 
 #define CALM_USEC     UINT64_C(60000000) /* after it nobody is held for what waits */
 #define CAUTIOUS_USEC UINT64_C(3000000)
@@ -110,6 +111,16 @@ static void note_flight(struct shadow *shadow)
     }
 }
 
+/* The plan sees no way: holding writers makes it no more possible, and a child only records what it waits for. */
+static bool is_refused(const struct shadow *shadow)
+{
+    const struct errands *errands = oracle.manager ? &oracle.manager->errands : NULL;
+    for (size_t i = 0; errands && i < errands->n_items; i++)
+        if (strcmp(errands->items[i]->pursuit.intent.uuid, shadow->uuid) == 0)
+            return errands->items[i]->pursuit.refused;
+    return false;
+}
+
 /* Whether what the child does is still to stop the filling, as far as the last look shows. */
 static bool is_awaited(const struct shadow *shadow, const struct intent *intent)
 {
@@ -118,7 +129,7 @@ static bool is_awaited(const struct shadow *shadow, const struct intent *intent)
                      (total > shadow->flight_sectors || total >= intent->grow_to_sectors);
     bool is_wanted = !oracle.was_reloaded || action_has_rung(shadow->group, intent);
     return shadow->kind == TARGET_SNAPSHOT && shadow->state == SNAPSHOT_VALID && shadow->has_level &&
-           !intent->lost && !has_grown && is_wanted && !oracle.look_failed;
+           !intent->lost && !has_grown && is_wanted && !oracle.look_failed && !is_refused(shadow);
 }
 
 /* The bytes that could be written in a time, at the rate that must be reckoned with. */

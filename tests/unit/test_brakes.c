@@ -162,6 +162,7 @@ static struct intent extension_to(const struct member *member, uint64_t sectors)
 {
     return (struct intent){
         .action = ACTION_EXTEND,
+        .uuid = "LVM-s",
         .device = member->device,
         .disk_sequence = member->disk_sequence,
         .origin = member->target.origin,

@@ -59,6 +59,38 @@ static void set_up(struct fixture *fixture)
     fixture->member.sample = (struct sample){.used_sectors = 104857, .total_sectors = 131072};
 }
 
+static void expect_another(const struct herd *herd, const struct intent *intent)
+{
+    assert_null(decision_member(herd, intent));
+}
+
+/* Whoever differs in anything that tells snapshots apart is another. */
+static void test_whom_an_intent_is_for(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+    set_up(&fixture);
+    struct member other = fixture.member, *members[] = {&other, &fixture.member};
+    struct herd herd = {.members = members, .n_members = 2};
+    struct intent intent = decision_intent(&fixture.member, &fixture.policy, &fixture.rungs[2], "boot");
+    other.target.store = makedev(8, 3); /* of the same device */
+    assert_ptr_equal(decision_member(&herd, &intent), &fixture.member);
+
+    struct intent device = intent, sequence = intent, origin = intent, store = intent, uuid = intent;
+    device.device = makedev(254, 3);
+    sequence.disk_sequence = 8;
+    origin.origin = makedev(8, 4);
+    store.store = makedev(8, 4);
+    strcpy(uuid.uuid, "Z");
+    expect_another(&herd, &device);
+    expect_another(&herd, &sequence);
+    expect_another(&herd, &origin);
+    expect_another(&herd, &store);
+    expect_another(&herd, &uuid);
+    herd.n_members = 0;
+    expect_another(&herd, &intent);
+}
+
 static void test_an_intent_says_whom_it_is_about(void **state)
 {
     struct fixture fixture;
@@ -323,6 +355,7 @@ static void test_an_order_outlives_a_reload(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_whom_an_intent_is_for),
         cmocka_unit_test(test_an_intent_says_whom_it_is_about),
         cmocka_unit_test(test_the_height_of_a_rung),
         cmocka_unit_test(test_how_far_it_grows),

@@ -307,20 +307,6 @@ static void test_deferral_has_a_grace(void **state)
     assert_int_equal(pursuit.failures, 0);
 }
 
-/* What is refused no brake helps; what has to wait for a moment it does. */
-static void test_deferred_is_not_refused_any_more(void **state)
-{
-    static const enum plan_verdict verdicts[] = {PLAN_DEFER, PLAN_WAIT};
-    (void)state;
-    for (size_t i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++) {
-        struct pursuit pursuit = pursuit_of(false);
-        consider(&pursuit, PLAN_REFUSE, 0, "no room", NOW);
-        assert_true(pursuit.refused);
-        consider(&pursuit, verdicts[i], 0, "open", NOW + SECOND);
-        assert_false(pursuit.refused);
-    }
-}
-
 static void test_another_deferral_is_told(void **state)
 {
     (void)state;
@@ -623,7 +609,6 @@ int main(void)
         cmocka_unit_test(test_one_child_at_a_place),
         cmocka_unit_test(test_refused_with_steps),
         cmocka_unit_test(test_deferral_has_a_grace),
-        cmocka_unit_test(test_deferred_is_not_refused_any_more),
         cmocka_unit_test(test_another_deferral_is_told),
         cmocka_unit_test(test_deferred_by_the_child),
         cmocka_unit_test(test_stalled_once),
