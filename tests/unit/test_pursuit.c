@@ -1,65 +1,11 @@
 /* pursuit: when the child starts, when it is tried again, and what is told how often. */
-#include "cowherd/pursuit.h"
+#include "fixture_pursuit.h"
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
 
 #include <cmocka.h>
-
-#define SECOND UINT64_C(1000000)
-#define NOW    (100 * SECOND)
-
-static const struct intent intent = {.action = ACTION_MERGE, .role = ROLE_LIVE, .name = "snapshot"};
-
-static struct plan plan_of(enum plan_verdict verdict, size_t n_steps, const char *reason)
-{
-    struct plan plan = {.verdict = verdict, .n_steps = n_steps};
-    strcpy(plan.reason, reason);
-    return plan;
-}
-
-static struct action_result result_of(enum plan_verdict verdict, int error, const char *reason)
-{
-    struct action_result result = {.verdict = verdict, .error = error};
-    strcpy(result.reason, reason);
-    return result;
-}
-
-static struct pursuit pursuit_of(bool recorded)
-{
-    struct pursuit pursuit;
-    memset(&pursuit, 0xa5, sizeof(pursuit));
-    pursuit_begin(&pursuit, &intent, recorded, NOW);
-    return pursuit;
-}
-
-/* What is told, with the start of the child as one more bit. */
-#define STARTED (1u << 16)
-
-static unsigned consider(struct pursuit *pursuit, enum plan_verdict verdict, size_t n_steps,
-                         const char *reason, uint64_t now_usec)
-{
-    struct plan plan = plan_of(verdict, n_steps, reason);
-    unsigned tell = 0xa5a5;
-    bool start = pursuit_consider(pursuit, &plan, now_usec, &tell);
-    assert_int_equal(tell & STARTED, 0);
-    return tell | (start ? STARTED : 0);
-}
-
-static unsigned take(struct pursuit *pursuit, enum plan_verdict verdict, int error, const char *reason,
-                     uint64_t now_usec)
-{
-    struct action_result result = result_of(verdict, error, reason);
-    return pursuit_take_result(pursuit, &result, now_usec);
-}
-
-static unsigned take_end(struct pursuit *pursuit, enum plan_verdict verdict, const char *reason)
-{
-    struct action_result result = result_of(verdict, 0, reason);
-    result.ended = true;
-    return pursuit_take_result(pursuit, &result, NOW);
-}
 
 static void test_phase_names(void **state)
 {
@@ -288,85 +234,6 @@ static void test_refused_with_steps(void **state)
     assert_int_equal(pursuit.next_usec, NOW + 2 * SECOND);
 }
 
-static void test_deferral_has_a_grace(void **state)
-{
-    (void)state;
-    struct pursuit pursuit = pursuit_of(false);
-    assert_int_equal(consider(&pursuit, PLAN_DEFER, 0, "open", NOW), 0);
-    assert_int_equal(pursuit.phase, PURSUIT_DEFERRED);
-    assert_string_equal(pursuit.reason, "open");
-    assert_int_equal(pursuit.next_usec, NOW + PURSUIT_GRACE_USEC / 3);
-    assert_int_equal(consider(&pursuit, PLAN_DEFER, 0, "open", NOW + PURSUIT_GRACE_USEC - 1), 0);
-    assert_false(pursuit.stalled);
-    uint64_t lasts = NOW + PURSUIT_GRACE_USEC;
-    assert_int_equal(consider(&pursuit, PLAN_DEFER, 0, "open", lasts), TELL_DEFERRED | TELL_STALLED);
-    assert_int_equal(pursuit.next_usec, lasts + PURSUIT_DEFERRED_USEC);
-    assert_int_equal(consider(&pursuit, PLAN_DEFER, 0, "open", lasts + SECOND), 0); /* once */
-    assert_int_equal(pursuit.next_usec, lasts + SECOND + PURSUIT_DEFERRED_USEC);
-    assert_false(pursuit.recorded);
-    assert_int_equal(pursuit.failures, 0);
-}
-
-static void test_another_deferral_is_told(void **state)
-{
-    (void)state;
-    struct pursuit pursuit = pursuit_of(false);
-    consider(&pursuit, PLAN_DEFER, 0, "open", NOW);
-    assert_int_equal(consider(&pursuit, PLAN_DEFER, 0, "open", NOW + SECOND), TELL_DEFERRED | TELL_STALLED);
-    assert_int_equal(consider(&pursuit, PLAN_DEFER, 0, "suspended", NOW + 2 * SECOND), 0);
-    assert_string_equal(pursuit.reason, "suspended");
-    assert_int_equal(consider(&pursuit, PLAN_DEFER, 0, "suspended", NOW + 3 * SECOND), TELL_DEFERRED);
-    assert_int_equal(consider(&pursuit, PLAN_DEFER, 0, "open", NOW + 4 * SECOND), 0);
-    assert_int_equal(consider(&pursuit, PLAN_DEFER, 0, "open", NOW + 5 * SECOND), TELL_DEFERRED);
-}
-
-/* The child finds it open in the last moment, again and again: that is one deferral, not many. */
-static void test_deferred_by_the_child(void **state)
-{
-    (void)state;
-    struct pursuit pursuit = pursuit_of(false);
-    assert_int_equal(consider(&pursuit, PLAN_ACT, 6, "", NOW), STARTED | TELL_START);
-    assert_int_equal(take(&pursuit, PLAN_DEFER, 0, "open", NOW), 0);
-    assert_int_equal(pursuit.phase, PURSUIT_DEFERRED);
-    assert_int_equal(consider(&pursuit, PLAN_ACT, 6, "", NOW + 1), STARTED); /* it needs no wait */
-    assert_int_equal(take(&pursuit, PLAN_DEFER, 0, "open", NOW + PURSUIT_GRACE_USEC),
-                     TELL_DEFERRED | TELL_STALLED);
-    assert_int_equal(consider(&pursuit, PLAN_ACT, 6, "", NOW + SECOND), STARTED);
-    assert_int_equal(take(&pursuit, PLAN_DEFER, 0, "open", NOW + 2 * SECOND), 0);
-    assert_int_equal(consider(&pursuit, PLAN_DEFER, 2, "open", NOW + 3 * SECOND), STARTED); /* taken back */
-    assert_int_equal(take(&pursuit, PLAN_DEFER, 0, "open", NOW + 3 * SECOND), 0);
-}
-
-/* Failed, then deferred: on stalled has fired, until it has once gone well. */
-static void test_stalled_once(void **state)
-{
-    (void)state;
-    struct pursuit pursuit = pursuit_of(false);
-    consider(&pursuit, PLAN_ACT, 6, "", NOW);
-    assert_int_equal(take(&pursuit, PLAN_ACT, -EIO, "x", NOW), TELL_FAILED | TELL_STALLED);
-    consider(&pursuit, PLAN_DEFER, 0, "open", NOW);
-    assert_int_equal(consider(&pursuit, PLAN_DEFER, 0, "open", NOW + SECOND), TELL_DEFERRED);
-    assert_int_equal(consider(&pursuit, PLAN_ACT, 6, "", NOW + 2 * SECOND), STARTED);
-    assert_int_equal(take(&pursuit, PLAN_WAIT, 0, "", NOW + 2 * SECOND), 0);
-    assert_int_equal(pursuit.failures, 0);
-    assert_false(pursuit.stalled);
-    assert_int_equal(consider(&pursuit, PLAN_REFUSE, 0, "x", NOW + 3 * SECOND), TELL_FAILED | TELL_STALLED);
-    assert_int_equal(pursuit.next_usec, NOW + 4 * SECOND); /* the first of its row */
-}
-
-/* While it merges it goes well: what it was deferred for before is new when it comes again. */
-static void test_merging_ends_a_deferral(void **state)
-{
-    (void)state;
-    struct pursuit pursuit = pursuit_of(false);
-    consider(&pursuit, PLAN_DEFER, 0, "open", NOW);
-    consider(&pursuit, PLAN_DEFER, 0, "open", NOW + SECOND);
-    consider(&pursuit, PLAN_WAIT, 0, "merging", NOW + 2 * SECOND);
-    assert_int_equal(consider(&pursuit, PLAN_DEFER, 0, "open", NOW + 3 * SECOND), 0);
-    assert_int_equal(consider(&pursuit, PLAN_DEFER, 0, "open", NOW + 4 * SECOND),
-                     TELL_DEFERRED | TELL_STALLED);
-}
-
 static void test_result_without_an_end(void **state)
 {
     (void)state;
@@ -428,110 +295,6 @@ static void test_no_overtaking_what_a_reboot_interrupted(void **state)
     assert_false(pursuit_may_be_overtaken(&pursuit));
     take(&pursuit, PLAN_REFUSE, -EIO, "x", NOW);
     assert_false(pursuit_may_be_overtaken(&pursuit));
-}
-
-/* Once it is told that it must wait, and once in all; a drop is decided anew after a reboot. */
-static void test_a_deferred_merge_is_recorded(void **state)
-{
-    (void)state;
-    for (enum action_kind kind = ACTION_EXTEND; kind <= ACTION_DROP; kind++)
-        for (unsigned recorded = 0; recorded < 2; recorded++) {
-            struct pursuit pursuit = pursuit_of(recorded);
-            bool is_wanted = kind == ACTION_MERGE && !recorded;
-            pursuit.intent.action = kind;
-            consider(&pursuit, PLAN_DEFER, 0, "open", NOW);
-            assert_false(pursuit_must_be_recorded(&pursuit));
-            consider(&pursuit, PLAN_DEFER, 0, "open", NOW + PURSUIT_GRACE_USEC);
-            assert_int_equal(pursuit_must_be_recorded(&pursuit), is_wanted);
-            assert_int_equal(pursuit.phase, is_wanted ? PURSUIT_ACTING : PURSUIT_DEFERRED);
-            assert_int_equal(take(&pursuit, PLAN_DEFER, 0, "open", NOW + PURSUIT_GRACE_USEC), 0);
-            assert_false(pursuit_must_be_recorded(&pursuit));
-        }
-}
-
-static struct pursuit order_of(enum action_kind kind)
-{
-    struct pursuit pursuit = pursuit_of(false);
-    pursuit.intent.action = kind;
-    strcpy(pursuit.intent.rung, INTENT_ORDER "root");
-    return pursuit;
-}
-
-/* No rung decides it anew after a restart. */
-static void test_an_order_that_waits_is_recorded(void **state)
-{
-    (void)state;
-    for (enum action_kind kind = ACTION_EXTEND; kind <= ACTION_DROP; kind++) {
-        struct pursuit pursuit = order_of(kind);
-        consider(&pursuit, PLAN_DEFER, 0, "open", NOW);
-        assert_true(pursuit_must_be_recorded(&pursuit));
-        assert_int_equal(pursuit.phase, PURSUIT_ACTING);
-        assert_int_equal(take(&pursuit, PLAN_DEFER, 0, "open", NOW), 0);
-        assert_int_equal(pursuit.phase, PURSUIT_DEFERRED);
-        assert_false(pursuit_must_be_recorded(&pursuit));
-        assert_int_equal(consider(&pursuit, PLAN_DEFER, 0, "open", NOW + PURSUIT_GRACE_USEC),
-                         TELL_DEFERRED | TELL_STALLED);
-    }
-}
-
-/* What its child finds is news only where it is another reason. */
-static void test_a_refused_order_is_recorded_and_told_once(void **state)
-{
-    (void)state;
-    for (int other = 0; other < 2; other++) {
-        struct pursuit pursuit = order_of(ACTION_DROP);
-        assert_int_equal(consider(&pursuit, PLAN_REFUSE, 0, "no", NOW), TELL_FAILED | TELL_STALLED);
-        uint64_t next_usec = pursuit.next_usec;
-        assert_true(pursuit_must_be_recorded(&pursuit));
-        assert_int_equal(take(&pursuit, PLAN_REFUSE, 0, other ? "never" : "no", NOW + 1),
-                         other ? TELL_FAILED : 0);
-        assert_int_equal(pursuit.phase, PURSUIT_RETRYING);
-        assert_int_equal(pursuit.failures, other ? 2 : 1);
-        assert_true(other || pursuit.next_usec == next_usec);
-        assert_false(pursuit_must_be_recorded(&pursuit));
-        assert_int_equal(consider(&pursuit, PLAN_ACT, 3, "", NOW + 10 * SECOND), TELL_START | STARTED);
-    }
-}
-
-/* A hold that ends is no failure: nothing is waited for. */
-static void test_what_was_held_begins_at_once(void **state)
-{
-    (void)state;
-    struct pursuit pursuit = pursuit_of(false);
-    consider(&pursuit, PLAN_REFUSE, 0, "no", NOW);
-    consider(&pursuit, PLAN_DEFER, 0, "held", NOW);
-    assert_int_equal(consider(&pursuit, PLAN_ACT, 3, "", NOW + 1), TELL_START | STARTED);
-}
-
-/* Found again after a reboot: its record still names that boot's devices. */
-static void test_a_merge_that_outlived_a_reboot_is_recorded_anew(void **state)
-{
-    (void)state;
-    for (unsigned outdated = 0; outdated < 2; outdated++) {
-        struct pursuit pursuit = pursuit_of(true);
-        pursuit.outdated = outdated;
-        consider(&pursuit, PLAN_WAIT, 0, "", NOW);
-        assert_int_equal(pursuit_must_be_recorded(&pursuit), outdated);
-        take(&pursuit, PLAN_WAIT, 0, "", NOW);
-        assert_false(pursuit_must_be_recorded(&pursuit));
-    }
-    struct pursuit foreign = pursuit_of(
-        false); /* somebody else's that is only watched until it can be ended */
-    consider(&foreign, PLAN_WAIT, 0, "", NOW);
-    assert_false(pursuit_must_be_recorded(&foreign));
-}
-
-static void test_longest_reason(void **state)
-{
-    (void)state;
-    struct pursuit pursuit = pursuit_of(false);
-    struct plan plan = {.verdict = PLAN_DEFER};
-    unsigned tell;
-    memset(plan.reason, 'x', sizeof(plan.reason) - 1);
-    pursuit_consider(&pursuit, &plan, NOW, &tell);
-    assert_string_equal(pursuit.reason, plan.reason);
-    assert_false(pursuit_consider(&pursuit, &plan, NOW + SECOND, &tell));
-    assert_int_equal(tell, TELL_DEFERRED | TELL_STALLED); /* the same to its last byte */
 }
 
 static struct pursuit extension_that_failed(const char *reason)
@@ -608,21 +371,10 @@ int main(void)
         cmocka_unit_test(test_one_merge_begins_at_a_time),
         cmocka_unit_test(test_one_child_at_a_place),
         cmocka_unit_test(test_refused_with_steps),
-        cmocka_unit_test(test_deferral_has_a_grace),
-        cmocka_unit_test(test_another_deferral_is_told),
-        cmocka_unit_test(test_deferred_by_the_child),
-        cmocka_unit_test(test_stalled_once),
-        cmocka_unit_test(test_merging_ends_a_deferral),
         cmocka_unit_test(test_result_without_an_end),
         cmocka_unit_test(test_overtaking),
         cmocka_unit_test(test_no_overtaking_past_the_point),
-        cmocka_unit_test(test_a_deferred_merge_is_recorded),
-        cmocka_unit_test(test_an_order_that_waits_is_recorded),
-        cmocka_unit_test(test_a_refused_order_is_recorded_and_told_once),
-        cmocka_unit_test(test_what_was_held_begins_at_once),
-        cmocka_unit_test(test_a_merge_that_outlived_a_reboot_is_recorded_anew),
         cmocka_unit_test(test_no_overtaking_what_a_reboot_interrupted),
-        cmocka_unit_test(test_longest_reason),
         cmocka_unit_test(test_an_extension_is_tried_often_and_told_seldom),
         cmocka_unit_test(test_an_extension_is_tried_while_there_is_time),
     };
