@@ -46,7 +46,7 @@ static void take_start(struct shadow *shadow, const struct event *event)
         }
     if (!is_justified)
         oracle_fails("%s: \"%s\" is begun, and was not the one to be carried out", shadow->uuid, event->rung);
-    shadow->is_started = !record; /* only from its beginning it can be timed */
+    shadow->is_started = !record && !is_adopted(shadow); /* only from its beginning it can be timed */
     shadow->has_learned = false;
     shadow->child_usec = shadow->stopped_usec = 0;
 }
