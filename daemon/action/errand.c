@@ -344,11 +344,22 @@ static void hurry(const struct errand *errand)
         kill(errand->child.child.pid, SIGTERM);
 }
 
+/* Its rung was crossed again meanwhile: what is being done is what is wanted, and keeps its pace. A further extension has a
+ * size of its own. */
+static bool is_under_way(const struct errand *errand, const struct intent *intent)
+{
+    const struct intent *present = &errand->pursuit.intent;
+    return !errand->has_successor && intent->action != ACTION_EXTEND && present->action == intent->action &&
+           strcmp(present->rung, intent->rung) == 0;
+}
+
 int errands_begin(struct errands *errands, const struct intent *intent, const struct sample *sample,
                   bool goes_on, bool recorded, uint64_t now_usec)
 {
     struct errand *errand = errands_find(errands, intent);
     if (errand && !pursuit_may_be_overtaken(&errand->pursuit)) {
+        if (is_under_way(errand, intent))
+            return 0;
         set_successor(errand, intent, sample);
         hurry(errand);
         return 0;

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The last status the manager has been given. */
+/* The last status the manager has been given, as the caller had it: most looks bring the same again. */
 static char last_status[NOTIFY_STATUS_MAX];
 static bool has_last_status;
 
@@ -78,35 +78,30 @@ static void clean_status(const char *status, char text[static NOTIFY_STATUS_MAX]
     text[length] = '\0';
 }
 
-static int send_status(const char *prefix, const char text[static NOTIFY_STATUS_MAX])
+static int send_status(const char *prefix, const char *status)
 {
-    char state[NOTIFY_STATUS_MAX + 32];
+    char text[NOTIFY_STATUS_MAX], state[NOTIFY_STATUS_MAX + 32];
 
+    clean_status(status, text);
     snprintf(state, sizeof state, "%sSTATUS=%s", prefix, text);
     int r = send_state(state);
     if (r < 0)
         return r;
-    memcpy(last_status, text, strlen(text) + 1);
+    stpncpy(last_status, status, sizeof last_status - 1);
     has_last_status = true;
     return 0;
 }
 
 int notify_ready(const char *status)
 {
-    char text[NOTIFY_STATUS_MAX];
-
-    clean_status(status, text);
-    return send_status("READY=1\n", text);
+    return send_status("READY=1\n", status);
 }
 
 int notify_status(const char *status)
 {
-    char text[NOTIFY_STATUS_MAX];
-
-    clean_status(status, text);
-    if (has_last_status && strcmp(text, last_status) == 0)
+    if (has_last_status && strncmp(status, last_status, sizeof last_status - 1) == 0)
         return 0;
-    return send_status("", text);
+    return send_status("", status);
 }
 
 int notify_reloading(void)

@@ -43,10 +43,11 @@ void oracle_daemon_starts(void)
 {
     memset(oracle.shadows, 0, sizeof(oracle.shadows));
     memset(oracle.attempts, 0, sizeof(oracle.attempts));
+    oracle.was_reloaded = oracle.started_usec && oracle.config != oracle.read_config; /* between two lives */
     oracle.started_usec = world.clock_usec;
     oracle.config = oracle.read_config;
     oracle.has_cause = true;
-    oracle.has_looked = oracle.was_reloaded = oracle.look_failed = false;
+    oracle.has_looked = oracle.look_failed = false;
     oracle.late_usec = 0; /* of a wake-up in which the one before ended */
     oracle.idle_turns = 0;
     oracle.manager = NULL;
@@ -173,7 +174,7 @@ static void measure_rate(struct shadow *shadow, uint64_t now_usec)
         return;
     shadow->pace.has_moved = shadow->has_rate && used > shadow->rate_used_bytes;
     if (shadow->pace.has_moved) {
-        shadow->moved_usec = world.clock_usec;
+        shadow->moved_usec = world.clock_usec - world.slept_usec;
         uint64_t rate = (uint64_t)((unsigned __int128)(used - shadow->rate_used_bytes) * 1000000 / elapsed);
         if (rate > shadow->peak_bytes_per_second)
             shadow->peak_bytes_per_second = rate;

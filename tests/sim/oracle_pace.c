@@ -339,7 +339,7 @@ static bool is_calm(void)
         const struct shadow *shadow = &oracle.shadows[i];
         n_strange -= shadow->exists;
         if (shadow->exists)
-            calm = shadow->pace.fills && world.clock_usec > shadow->moved_usec + CALM_USEC &&
+            calm = shadow->pace.fills && awake_usec() > shadow->moved_usec + CALM_USEC &&
                    shadow->level.chunks_left > 0 &&
                    counters_unseen(devices_store(shadow->group, shadow->index == S ? C : CT)) != UINT64_MAX;
     }

@@ -55,7 +55,7 @@ struct shadow {
     uint64_t asked_usec;
     struct pace pace;
     bool has_rate;
-    uint64_t moved_usec; /* the last look that showed it fuller */
+    uint64_t moved_usec; /* of the last look that showed it fuller, without what the machine slept */
     uint64_t rate_usec, rate_used_bytes, peak_bytes_per_second;
 
     bool is_acting;       /* something is wanted of it, or being done */
