@@ -94,6 +94,18 @@ END
     untouched lvm "lvm gives no such names"
 }
 
+# The kernel leaves a byte of its answers as the daemon's memory had it, and heap that was used before is not clean.
+used_memory() {
+    mark
+    stop_cowherd
+    printf '[Service]\nEnvironment=MALLOC_PERTURB_=90\n' | dropin
+    start_cowherd
+    check "a backup is one also where the daemon's memory is not clean" found second backup
+    check_eq "and nobody says otherwise" "$(said_roles second)" backup
+    check_eq "so it is in cowctl's" \
+        "$(MALLOC_PERTURB_=90 cowctl status --json second | jq -r '.snapshots[0].role')" backup
+}
+
 config <<END
 [snapshot *]
 at 50% = alert
@@ -119,4 +131,5 @@ roles_follow_tables
 siblings
 forced_roles
 never_changed
+used_memory
 check "nothing is left suspended" nothing_suspended
