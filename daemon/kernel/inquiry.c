@@ -77,10 +77,11 @@ bool inquiry_next_line(const struct inquiry *inquiry, size_t *place, struct inqu
     return true;
 }
 
+/* Where there is no device the answer ends before the first: what lies there is of the answer before, or nobody's. */
 const struct dm_name_list *inquiry_first_name(const struct inquiry *inquiry)
 {
-    const struct dm_name_list *name = (const void *)data(inquiry);
-    return name->dev ? name : NULL;
+    const struct dm_ioctl *answer = inquiry->answer;
+    return answer->data_size > answer->data_start ? (const void *)data(inquiry) : NULL;
 }
 
 const struct dm_name_list *inquiry_next_name(const struct dm_name_list *name)

@@ -80,12 +80,42 @@ static void test_no_lines(void **state)
     assert_false(inquiry_next_line(&answer.inquiry, &place, &line));
 }
 
+/* A list of one device, as long as the kernel says: none where there is none. */
+static void make_list(struct answer *answer, bool is_empty)
+{
+    struct dm_name_list *name = (void *)(answer->bytes + sizeof(struct dm_ioctl));
+    make_answer(answer, 'x');
+    *name = (struct dm_name_list){.dev = 65024};
+    answer->inquiry.answer->data_size = sizeof(struct dm_ioctl) + (is_empty ? 0 : LINE_BYTES);
+}
+
+static void test_names(void **state)
+{
+    (void)state;
+    struct answer answer;
+    make_list(&answer, false);
+    const struct dm_name_list *name = inquiry_first_name(&answer.inquiry);
+    assert_non_null(name);
+    assert_int_equal(name->dev, 65024);
+    assert_null(inquiry_next_name(name));
+}
+
+static void test_no_names_after_some(void **state)
+{
+    (void)state;
+    struct answer answer;
+    make_list(&answer, true);
+    assert_null(inquiry_first_name(&answer.inquiry));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_lines_in_memory_that_was_used),
         cmocka_unit_test(test_no_lines),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_no_names_after_some),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
