@@ -355,7 +355,7 @@ void oracle_asked(dev_t device)
 {
     for (size_t i = 0; i < SHADOWS_MAX; i++)
         if (oracle.shadows[i].exists && oracle.shadows[i].device == device)
-            oracle.shadows[i].asked_usec = world.clock_usec;
+            pace_take_asked(&oracle.shadows[i]);
     oracle.has_cause = true;
 }
 

@@ -232,6 +232,13 @@ void pace_judge_look(struct shadow *shadow, uint64_t now_usec)
                      shadow->uuid, since, soonest);
 }
 
+/* The daemon's own word for when it was: it also asks for the figures of what it says, which is no look. */
+void pace_take_asked(struct shadow *shadow)
+{
+    const struct member *member = oracle.manager ? member_of(shadow) : NULL;
+    shadow->asked_usec = member ? member->asked_usec : world.clock_usec;
+}
+
 /* ---- the daemon's measurements, from outside */
 
 /* What is late once is allowed for from then on, for a while. */

@@ -127,6 +127,7 @@ bool oracle_is_unreadable(const struct shadow *shadow); /* as far as the daemon 
 /* oracle_pace.c */
 void pace_take(struct shadow *shadow);
 void pace_judge_look(struct shadow *shadow, uint64_t now_usec);
+void pace_take_asked(struct shadow *shadow);
 void pace_judge_memory(const struct shadow *shadow);
 void pace_forget_unwritten(void);
 void pace_after_dispatch(void);

@@ -15,14 +15,14 @@ struct answer {
     struct inquiry inquiry;
 };
 
-/* As the kernel writes it: the first 15 bytes of a kind and zeros up to there, and not the last one. */
+/* As the kernel writes it: a kind's first 15 bytes, zeros up to there, and not the last byte. */
 static void put_line(struct answer *answer, unsigned i, const char *kind, const char *text)
 {
-    unsigned char *place = answer->bytes + sizeof(struct dm_ioctl) + i * LINE_BYTES;
+    char *place = (char *)answer->bytes + sizeof(struct dm_ioctl) + i * LINE_BYTES;
     struct dm_target_spec line = {.sector_start = i * 8, .length = 8, .next = (i + 1) * LINE_BYTES};
-    memcpy(place, &line, offsetof(struct dm_target_spec, target_type));
-    strncpy((char *)place + offsetof(struct dm_target_spec, target_type), kind, DM_MAX_TYPE_NAME - 1);
-    strcpy((char *)place + sizeof(line), text);
+    memcpy(line.target_type, kind, strnlen(kind, DM_MAX_TYPE_NAME - 1));
+    memcpy(place, &line, sizeof(line) - 1);
+    strcpy(place + sizeof(line), text);
 }
 
 static void make_answer(struct answer *answer, int dirt)
