@@ -32,7 +32,10 @@ stopped() {
     write_chunks "$ORIGIN" 8 0 10
     slow_reads halted 2500
     exec 7</dev/mapper/halted
-    reader halted &
+    for _ in 1 2 3; do # so that one's read is in flight while another's next one is on its way
+        reader halted &
+        sleep 0.8
+    done
     write_chunks "$ORIGIN" 8 10 20
     wait_until 20 is_prepared halted-origin
     mark
