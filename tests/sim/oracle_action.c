@@ -167,11 +167,12 @@ static bool is_still_a_snapshot(const struct intent *intent)
            device->active.targets[0].kind == TARGET_SNAPSHOT;
 }
 
-/* A merge that had to wait for a device to be closed begins as soon as it is, whatever has failed before. */
+/* A merge or a drop that had to wait for a device to be closed begins as soon as it is, whatever has failed
+ * before: neither says more than "it must wait" meanwhile. An extension waits for nobody. */
 static bool has_come_free(const struct intent *intent, const struct attempts *attempts)
 {
     const struct group *group = devices_group_of(intent->device);
-    return intent->action == ACTION_MERGE && group && group->opened_usec > attempts->failed_usec;
+    return intent->action != ACTION_EXTEND && group && group->opened_usec > attempts->failed_usec;
 }
 
 static void judge_attempt(const struct intent *intent)
