@@ -158,7 +158,7 @@ static uint64_t grown_to_sectors(struct manager *manager, const struct pursuit *
 {
     struct sample sample;
     if (pursuit->done)
-        return pursuit->intent.grow_to_sectors;
+        return plan_extend_goal_sectors(&pursuit->intent);
     return reactions_present(&pursuit->intent, &sample, manager) ? sample.total_sectors : 0;
 }
 

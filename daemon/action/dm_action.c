@@ -131,7 +131,7 @@ static void take_up_record(struct run *run)
         return;
     run->intent.store_disk_sequence = left.store_disk_sequence;
     run->intent.handing_over = left.handing_over;
-    run->intent.asked_lvm = run->intent.asked_lvm || left.asked_lvm;
+    run->intent.asked_lvm = run->result.asked_lvm = run->intent.asked_lvm || left.asked_lvm;
     if (left.cookie)
         kernel_cookie_release(left.cookie, 0);
 }

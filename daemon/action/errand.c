@@ -146,7 +146,7 @@ static bool has_stopped_filling(const struct errand *errand, const struct observ
     if (device && device->error)
         return false;
     if (intent->action == ACTION_EXTEND)
-        return target && target->status.total_sectors >= intent->grow_to_sectors;
+        return target && target->status.total_sectors >= plan_extend_goal_sectors(intent);
     return !device || device->disk_sequence != intent->disk_sequence ||
            (target && target->kind != TARGET_SNAPSHOT);
 }

@@ -76,11 +76,16 @@ static void take_earlier(struct recall *recall, const struct intent *intent)
     }
 }
 
-/* Its record may say that a merge was about to be begun: if it is not, that must not stand there at the next boot. */
+/* Its record may say that a merge was about to be begun: if it is not, that must not stand there at the next boot. How far
+ * it came is seen by its first plan: until then it counts as begun, so that no rung takes its place and forgets what the
+ * record knows. */
 static void go_on(struct errands *errands, const struct intent *intent, uint64_t now_usec)
 {
-    if (errands_begin(errands, intent, NULL, true, true, now_usec) == 0)
-        errands_find(errands, intent)->pursuit.outdated = intent->handing_over;
+    if (errands_begin(errands, intent, NULL, true, true, now_usec) < 0)
+        return;
+    struct pursuit *pursuit = &errands_find(errands, intent)->pursuit;
+    pursuit->outdated = intent->handing_over;
+    pursuit->begun = true;
 }
 
 void recall_read(struct recall *recall, uint64_t now_usec)

@@ -28,7 +28,7 @@ bool brake_awaits(const struct pursuit *pursuit, const struct member *member)
         return false;
     if (intent->action == ACTION_DROP && dm_uuid_is_lvm(member->uuid))
         return false; /* lvremove first writes the origin's dirty pages out, and holding them holds it */
-    return intent->action != ACTION_EXTEND || member->sample.total_sectors < intent->grow_to_sectors;
+    return intent->action != ACTION_EXTEND || member->sample.total_sectors < plan_extend_goal_sectors(intent);
 }
 
 static uint64_t max(uint64_t a, uint64_t b)

@@ -92,6 +92,7 @@ struct intent decision_intent(const struct member *member, const struct policy *
                               const struct rung *rung, const char *boot_id)
 {
     const struct action *action = rung_changing_action(rung);
+    bool extends = action->kind == ACTION_EXTEND;
     struct intent intent = {
         .action = action->kind,
         .role = member->role,
@@ -106,8 +107,8 @@ struct intent decision_intent(const struct member *member, const struct policy *
         .store_type = member->target.store_type,
         .origin_user = member->origin_user,
         .origin_user_disk_sequence = member->origin_user_disk_sequence,
-        .grow_to_sectors = action->kind == ACTION_EXTEND ? decision_grow_to_sectors(member, policy, action)
-                                                         : 0,
+        .from_sectors = extends ? member->sample.total_sectors : 0,
+        .grow_to_sectors = extends ? decision_grow_to_sectors(member, policy, action) : 0,
         .used_centipercent = height_centipercent(rung, &member->sample),
         .hysteresis_centipercent = policy->hysteresis_centipercent,
         .free_bytes = rung->condition.kind == CONDITION_FREE ? rung->condition.value : 0,
@@ -174,10 +175,6 @@ void decision_review(struct intent *intent, const struct policy *policy)
     bool stands = action && action->kind == intent->action;
     if (!intent_is_ordered(intent))
         intent->cancelled = !stands;
-    if (intent->cancelled)
-        return;
-    uint64_t old_limit = intent->limit_sectors;
-    take_settings(intent, policy);
-    if (intent->limit_sectors != old_limit) /* with the new one it is done there */
-        intent->grow_to_sectors = plan_extend_goal_sectors(intent);
+    if (!intent->cancelled)
+        take_settings(intent, policy);
 }

@@ -52,11 +52,13 @@ static const struct key keys[] = {
     {"hysteresis-centipercent", FIELD(NUMBER32, hysteresis_centipercent)},
     {"cookie", FIELD(NUMBER32, cookie)},
     {"boot-id", TEXT(boot_id)},
-    {"free-bytes", FIELD(NUMBER64, free_bytes)}, /* records of the first daemons have none */
+    /* From here on: what records of the first daemons have not. */
+    {"free-bytes", FIELD(NUMBER64, free_bytes)},
+    {"from-sectors", FIELD(NUMBER64, from_sectors)},
 };
 
 #define N_KEYS   (sizeof(keys) / sizeof(keys[0]))
-#define N_NEEDED (N_KEYS - 1)
+#define N_NEEDED (N_KEYS - 2)
 
 static void put_value(struct text_writer *writer, const struct key *key, const void *field)
 {

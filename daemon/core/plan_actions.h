@@ -8,6 +8,9 @@ void rollback_plan(struct scene *scene);
 void drop_plan(struct scene *scene);
 void extend_plan(struct scene *scene);
 
+/* Whether the store is as long as was wanted, or has grown as far as extend-limit allows by now. */
+bool extend_is_done(const struct scene *scene, const struct target *target);
+
 /* Whether the store can fill at all. */
 bool extend_can_fill(const struct scene *scene, const struct target *target);
 

@@ -13,7 +13,8 @@ static bool may_drop(struct scene *scene, const struct target *target)
     bool may_break = scene->intent->role == ROLE_BACKUP && scene->intent->drop_open;
     if (scene_is_withheld(scene))
         return false;
-    if (snapshot->has_inactive && !has_our_error_waiting(snapshot, scene->intent))
+    if (snapshot->has_inactive && !has_our_error_waiting(snapshot, scene->intent) &&
+        !scene_live_merge_waits(scene))
         scene_decide(scene->plan, PLAN_DEFER, "somebody else has loaded a table into it");
     else if (snapshot->suspended && !scene_table_waits_in(scene->origin_user, scene->intent))
         scene_decide(scene->plan, PLAN_DEFER, "somebody else has suspended it");
@@ -45,7 +46,7 @@ void drop_plan(struct scene *scene)
     const struct target *target = snapshot ? dm_device_only_target(snapshot) : NULL;
     const struct target *origin_target = scene->origin_user ? dm_device_only_target(scene->origin_user)
                                                             : NULL;
-    scene_add_back_out(scene); /* of a rollback that this drop has overtaken */
+    scene_add_overtaken(scene);
     if (target_is_ours(target, TARGET_SNAPSHOT_MERGE, scene->intent) ||
         target_is_ours(origin_target, TARGET_SNAPSHOT_MERGE, scene->intent)) {
         scene_decide(scene->plan, PLAN_ABANDON, "it is being merged");

@@ -26,6 +26,13 @@ static bool our_table_waits(const struct scene *scene)
     return store && growth_waits(store, plan_extend_goal_sectors(scene->intent));
 }
 
+/* Loaded before extend-limit was lowered, and never resumed. */
+static bool too_long_a_table_waits(const struct scene *scene)
+{
+    const struct dm_device *store = find_store(scene);
+    return store && !our_table_waits(scene) && growth_waits(store, scene->intent->grow_to_sectors);
+}
+
 bool extend_can_fill(const struct scene *scene, const struct target *target)
 {
     struct exception_store store = {
@@ -36,10 +43,13 @@ bool extend_can_fill(const struct scene *scene, const struct target *target)
     return exception_store_can_fill(&store, scene->intent->length_sectors);
 }
 
-static bool is_done(const struct scene *scene, const struct target *target)
+bool extend_is_done(const struct scene *scene, const struct target *target)
 {
-    return target->status.state == SNAPSHOT_VALID &&
-           target->status.total_sectors >= scene->intent->grow_to_sectors;
+    const struct intent *intent = scene->intent;
+    uint64_t total_sectors = target->status.total_sectors;
+    bool has_grown = total_sectors > intent->from_sectors &&
+                     total_sectors >= plan_extend_goal_sectors(intent);
+    return target->status.state == SNAPSHOT_VALID && (has_grown || total_sectors >= intent->grow_to_sectors);
 }
 
 /* Whether it is wanted and allowed at all; decides where it is not. */
@@ -61,9 +71,9 @@ static bool may_extend(struct scene *scene, const struct target *target)
 
 static void plan_linear(struct scene *scene, const struct dm_device *store)
 {
-    bool ours = our_table_waits(scene);
+    bool ours = our_table_waits(scene), too_long = too_long_a_table_waits(scene);
     const struct dm_device *other = ours ? growth_find_collision(scene->seen, store) : NULL;
-    if (store->has_inactive && !ours)
+    if (store->has_inactive && !ours && !too_long)
         scene_decide(scene->plan, PLAN_DEFER, "somebody else has loaded a table into its store");
     else if (store->suspended)
         scene_decide(scene->plan, PLAN_DEFER, "somebody else has suspended its store");
@@ -72,6 +82,8 @@ static void plan_linear(struct scene *scene, const struct dm_device *store)
     else if (!ours && !scene->intent->extend_from[0])
         scene_decide(scene->plan, PLAN_REFUSE, "its section has no extend-from to take extents from");
     else {
+        if (too_long)
+            scene_add(scene->plan, STEP_CLEAR, store->number);
         if (!ours)
             scene_add(scene->plan, STEP_GROW_TABLE, store->number);
         scene_add(scene->plan, STEP_RESUME, store->number);
@@ -100,7 +112,7 @@ void extend_plan(struct scene *scene)
     const struct target *origin_target = scene->origin_user ? dm_device_only_target(scene->origin_user)
                                                             : NULL;
     bool done = false;
-    scene_add_back_out(scene); /* of a rollback that this extension has overtaken */
+    scene_add_overtaken(scene);
     if (!scene->snapshot)
         scene_decide(scene->plan, PLAN_ABANDON, "it is gone");
     else if (target_is_ours(target, TARGET_SNAPSHOT_MERGE, scene->intent) ||
@@ -108,11 +120,12 @@ void extend_plan(struct scene *scene)
         scene_decide(scene->plan, PLAN_ABANDON, "it is being merged");
     else if (!target_is_ours(target, TARGET_SNAPSHOT, scene->intent))
         scene_decide(scene->plan, PLAN_ABANDON, "its table is not what it was");
-    else if (is_done(scene, target))
+    else if (extend_is_done(scene, target))
         done = true;
     else if (may_extend(scene, target))
         plan_growth(scene);
-    if ((done || scene->plan->verdict != PLAN_ACT) && our_table_waits(scene))
+    if ((done || scene->plan->verdict != PLAN_ACT) &&
+        (our_table_waits(scene) || too_long_a_table_waits(scene)))
         scene_add(scene->plan, STEP_CLEAR, scene->intent->store);
     if (done)
         scene_add(scene->plan, STEP_FORGET, 0);

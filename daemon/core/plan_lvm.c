@@ -72,15 +72,14 @@ static const struct dm_device *find_merging(const struct scene *scene, const str
 static void plan_extend(struct scene *scene, const struct target *target)
 {
     const struct intent *intent = scene->intent;
-    uint64_t total_sectors = target->status.total_sectors;
-    if (target->status.state == SNAPSHOT_VALID && total_sectors >= intent->grow_to_sectors) {
+    if (extend_is_done(scene, target)) {
         add_lvm(scene, STEP_LVM_CONFIRM, scene->snapshot);
         add_lvm_end(scene);
     } else if (scene_is_withheld(scene) || !scene_may_begin(scene, target))
         return;
     else if (!extend_can_fill(scene, target))
         scene_decide(scene->plan, PLAN_ABANDON, "its store can never fill: it has room for the whole origin");
-    else if (intent->limit_sectors && total_sectors >= intent->limit_sectors)
+    else if (intent->limit_sectors && target->status.total_sectors >= intent->limit_sectors)
         scene_decide(scene->plan, PLAN_REFUSE, "its store is as large as extend-limit allows");
     else
         add_lvm(scene, STEP_LVM_EXTEND, scene->snapshot);

@@ -198,9 +198,16 @@ void scene_add_release(struct scene *scene, const struct target *target)
         scene_add(scene->plan, STEP_REMOVE_DEFERRED, snapshot->number);
 }
 
-/* S and D as they were before. The kernel does not resume S while D waits to take over its store, and S's
- * suspension is ours only as long as a table of ours waits in D: so D's own table takes the merge's place
- * until S is resumed. */
+bool scene_live_merge_waits(const struct scene *scene)
+{
+    const struct dm_device *snapshot = scene->snapshot;
+    const struct target *active = snapshot ? dm_device_only_target(snapshot) : NULL;
+    return target_is_ours(active, TARGET_SNAPSHOT, scene->intent) &&
+           scene_merge_waits_in(snapshot, scene->intent);
+}
+
+/* The kernel does not resume S while D waits to take over its store, and S's suspension is ours only as long as a table
+ * of ours waits in D: so D's own table takes the merge's place until S is resumed. */
 void scene_add_back_out(struct scene *scene)
 {
     const struct dm_device *snapshot = scene->snapshot, *origin_user = scene->origin_user;
@@ -212,4 +219,11 @@ void scene_add_back_out(struct scene *scene)
         scene_add(scene->plan, STEP_RESUME, snapshot->number);
     }
     scene_add(scene->plan, STEP_CLEAR, origin_user->number);
+}
+
+void scene_add_overtaken(struct scene *scene)
+{
+    if (scene_live_merge_waits(scene))
+        scene_add(scene->plan, STEP_CLEAR, scene->snapshot->number);
+    scene_add_back_out(scene);
 }

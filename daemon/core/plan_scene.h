@@ -31,10 +31,11 @@ bool target_is_origin_of(const struct target *target, const struct intent *inten
 bool target_is_merged(const struct target *target, const struct intent *intent);
 
 /* Whether a table waits in a device's inactive slot: this one; the intent's merge table; one that says that the
- * suspension of S is ours. */
+ * suspension of S is ours; the merge table of a live merge in S. */
 bool table_is_waiting(const struct dm_device *device, const struct target *table);
 bool scene_merge_waits_in(const struct dm_device *device, const struct intent *intent);
 bool scene_table_waits_in(const struct dm_device *origin_user, const struct intent *intent);
+bool scene_live_merge_waits(const struct scene *scene);
 
 /* Whether it is not to be begun: the configuration no longer wants it, or an operator holds it; decides then. */
 bool scene_is_withheld(struct scene *scene);
@@ -42,8 +43,9 @@ bool scene_is_withheld(struct scene *scene);
 /* Whether state and usage are still those that an action may begin from; decides where they are not. */
 bool scene_may_begin(struct scene *scene, const struct target *target);
 
-/* The steps that plans share: S goes; a rollback's beginning is taken back; the store is zeroed and the intent
- * forgotten. */
+/* The steps that plans share: S goes; a rollback's beginning is taken back; that of any merge that another action has
+ * overtaken; the store is zeroed and the intent forgotten. */
 void scene_add_release(struct scene *scene, const struct target *target);
 void scene_add_back_out(struct scene *scene);
+void scene_add_overtaken(struct scene *scene);
 void scene_add_end(struct scene *scene, enum step_kind zero);

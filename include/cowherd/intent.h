@@ -46,6 +46,7 @@ struct intent {
         interrupted; /* an earlier boot's merge had been begun: half of it may be done, so it is finished whatever
                           rungs and usage say by now (relocation.h) */
 
+    uint64_t from_sectors;             /* extend: the store's size when it was decided */
     uint64_t grow_to_sectors;          /* extend: the store's size that is wanted */
     uint64_t limit_sectors;            /* extend-limit; 0: none */
     char extend_from[INTENT_PATH_MAX]; /* or empty */

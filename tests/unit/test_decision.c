@@ -1,5 +1,6 @@
 /* decision: what a crossed rung means for one snapshot. */
 #include "cowherd/decision.h"
+#include "cowherd/plan.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -292,7 +293,10 @@ static void test_a_reload_is_heard(void **state)
     assert_int_equal(intent.grow_to_sectors, 192 * MIB / 512);
     fixture.policy.extend_limit_bytes = 160 * MIB;
     decision_review(&intent, &fixture.policy);
-    assert_int_equal(intent.grow_to_sectors, 160 * MIB / 512);
+    assert_int_equal(plan_extend_goal_sectors(&intent), 160 * MIB / 512);
+    fixture.policy.extend_limit_bytes = 0;
+    decision_review(&intent, &fixture.policy); /* what was wanted is known still */
+    assert_int_equal(plan_extend_goal_sectors(&intent), 192 * MIB / 512);
     fixture.actions[0].kind = ACTION_DROP; /* the same words for another action */
     decision_review(&intent, &fixture.policy);
     assert_true(intent.cancelled);

@@ -35,6 +35,7 @@ static struct intent an_intent(void)
         .origin_user_uuid = "CRYPT-5678",
         .handing_over = true,
         .interrupted = true,
+        .from_sectors = 98304,
         .grow_to_sectors = 131072,
         .limit_sectors = 262144,
         .extend_from = "/dev/disk/by-label/spare",
@@ -71,6 +72,7 @@ static void assert_same(const struct intent *a, const struct intent *b)
     assert_string_equal(a->origin_user_uuid, b->origin_user_uuid);
     assert_int_equal(a->handing_over, b->handing_over);
     assert_int_equal(a->interrupted, b->interrupted);
+    assert_true(a->from_sectors == b->from_sectors);
     assert_true(a->grow_to_sectors == b->grow_to_sectors);
     assert_true(a->limit_sectors == b->limit_sectors);
     assert_string_equal(a->extend_from, b->extend_from);
@@ -148,6 +150,7 @@ static void test_text(void **state)
                               "cookie=223154740\n"
                               "boot-id=01234567-89ab-cdef-0123-456789abcdef\n"
                               "free-bytes=1073741824\n"
+                              "from-sectors=98304\n"
                               "end\n");
 }
 
@@ -353,13 +356,13 @@ static void test_each_key_once(void **state)
     format(&intent, text);
     for (const char *c = text; *c; c++)
         lines += *c == '\n';
-    assert_int_equal(lines, 32); /* 31 keys and the end */
+    assert_int_equal(lines, 33); /* 32 keys and the end */
     for (size_t i = 0; i < lines - 1; i++) {
         edit_line(text, i, 1, false, edited);
         assert_string_equal(edited, text);
         assert_int_equal(intent_parse(edited, &read), 0);
         edit_line(text, i, 0, false, edited);
-        if (i < lines - 2)
+        if (i < lines - 3)
             assert_refused(edited);
         edit_line(text, i, 2, false, edited);
         assert_refused(edited);
@@ -377,7 +380,7 @@ static void test_a_record_of_the_first_daemons(void **state)
     format(&intent, text);
     strcpy(strstr(text, "free-bytes="), "end\n");
     assert_int_equal(intent_parse(text, &read), 0);
-    intent.free_bytes = 0;
+    intent.free_bytes = intent.from_sectors = 0;
     assert_same(&intent, &read);
 }
 
@@ -418,8 +421,9 @@ static void test_numbers(void **state)
                                         "a",
                                         "18446744073709551616",
                                         "99999999999999999999999999999999999999"};
-    static const char *const wide[] = {"disk-sequence", "store-disk-sequence", "length-sectors",
-                                       "origin-user-disk-sequence", "free-bytes"};
+    static const char *const wide[] = {"disk-sequence",  "store-disk-sequence",
+                                       "length-sectors", "origin-user-disk-sequence",
+                                       "free-bytes",     "from-sectors"};
     static const char *const narrow[] = {"chunk-sectors", "used-centipercent", "hysteresis-centipercent",
                                          "cookie"};
 

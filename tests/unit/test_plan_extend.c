@@ -43,6 +43,7 @@ static void set_up(struct scene_fixture *fixture)
                    .length_sectors = 1 << 20,
                    .chunk_sectors = CHUNK_SECTORS,
                    .origin_user = D,
+                   .from_sectors = TOTAL_SECTORS,
                    .grow_to_sectors = GOAL_SECTORS,
                    .extend_from = "/dev/spare",
                    .used_centipercent = 7500,
@@ -255,6 +256,51 @@ static void test_done_by_somebody_else(void **state)
     assert_string_equal(plan_of(&fixture), "act: clear, forget");
 }
 
+/* What lies beyond extend-limit is not carried out, and what was begun of it is taken back first. */
+static void test_limit_was_lowered_meanwhile(void **state)
+{
+    struct scene_fixture fixture;
+    (void)state;
+    set_up(&fixture);
+    load_store(&fixture);
+    fixture.intent.limit_sectors = GOAL_SECTORS - CHUNK_SECTORS;
+    assert_string_equal(plan_of(&fixture), "act: clear, load a longer table, resume, forget");
+    assert_false(fixture.plan.begun);
+    fixture.intent.limit_sectors = TOTAL_SECTORS;
+    assert_string_equal(plan_of(&fixture), "refuse: clear");
+    check_reason(&fixture, "at its extend-limit");
+    fixture.devices[STORE_DEVICE].has_inactive = false;
+    assert_string_equal(plan_of(&fixture), "refuse"); /* nothing was done: it is not said to be */
+    fixture.intent.limit_sectors = TOTAL_SECTORS / 2;
+    assert_string_equal(plan_of(&fixture), "refuse");
+    fixture.intent.limit_sectors = GOAL_SECTORS - CHUNK_SECTORS;
+    fixture.targets[SNAPSHOT].status.total_sectors = GOAL_SECTORS - CHUNK_SECTORS;
+    assert_string_equal(plan_of(&fixture), "act: forget"); /* as far as it may */
+}
+
+/* Which had been killed between its load and its resume. */
+static void test_overtakes_a_live_merge(void **state)
+{
+    struct scene_fixture fixture;
+    struct target merge;
+    (void)state;
+    set_up(&fixture);
+    merge = fixture.targets[SNAPSHOT];
+    merge.kind = TARGET_SNAPSHOT_MERGE;
+    merge.chunk_sectors = 0;
+    fixture.devices[SNAPSHOT].has_inactive = true;
+    fixture.devices[SNAPSHOT].inactive = (struct dm_table){.targets = &merge, .n_targets = 1};
+    plan_make(&fixture.intent, &fixture.seen, &fixture.plan);
+    assert_int_equal(fixture.plan.verdict, PLAN_ACT);
+    assert_int_equal(fixture.plan.steps[0].kind, STEP_CLEAR);
+    assert_true(fixture.plan.steps[0].device == S);
+    assert_int_equal(fixture.plan.steps[1].kind, STEP_GROW_TABLE);
+    fixture.targets[SNAPSHOT].kind = TARGET_SNAPSHOT_MERGE; /* it runs: what waits is its business */
+    plan_make(&fixture.intent, &fixture.seen, &fixture.plan);
+    assert_int_equal(fixture.plan.verdict, PLAN_ABANDON);
+    assert_int_equal(fixture.plan.n_steps, 1);
+}
+
 static void test_kinds_of_stores(void **state)
 {
     struct scene_fixture fixture;
@@ -311,6 +357,8 @@ int main(void)
         cmocka_unit_test(test_a_store_with_room_for_all),
         cmocka_unit_test(test_somebody_else_is_at_the_store),
         cmocka_unit_test(test_done_by_somebody_else),
+        cmocka_unit_test(test_limit_was_lowered_meanwhile),
+        cmocka_unit_test(test_overtakes_a_live_merge),
         cmocka_unit_test(test_kinds_of_stores),
         cmocka_unit_test(test_a_rollback_is_taken_back_first),
     };

@@ -75,6 +75,7 @@ static void set_up(struct fixture *fixture, enum action_kind action)
         .origin_user_disk_sequence = 10 + O,
         .origin_user_name = "vg0-o",
         .origin_user_uuid = ORIGIN_UUID,
+        .from_sectors = TOTAL_SECTORS,
         .grow_to_sectors = 2 * TOTAL_SECTORS,
         .used_centipercent = 7000,
         .hysteresis_centipercent = 200,

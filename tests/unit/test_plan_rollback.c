@@ -502,6 +502,25 @@ static void test_drop_overtakes_rollback(void **state)
         }
 }
 
+/* A live merge that was killed between its load and its resume. */
+static void test_drop_overtakes_live_merge(void **state)
+{
+    (void)state;
+    for (int n = 0; n < 2; n++)
+        for (int k = -1; k < 6; k++) {
+            struct machine machine;
+            struct intent drop;
+            begin_and_kill(&machine, &drop, &scenarios[LIVE_MERGE], n);
+            drop.action = ACTION_DROP;
+            struct run first = run_of(&machine, &drop);
+            first.killed_after = k;
+            pursue_to_end(&first);
+            if (!first.ended)
+                finish_afresh(&machine, &drop, &scenarios[LIVE_DROP]);
+            assert_state(&machine, scenarios[LIVE_DROP].end, "overtaken");
+        }
+}
+
 /* The drop that overtook it is not carried out, but what was begun is taken back all the same. */
 static void test_hindered_drop_takes_rollback_back(void **state)
 {
@@ -576,6 +595,7 @@ int main(void)
         cmocka_unit_test(test_reasons),
         cmocka_unit_test(test_open_live_drop),
         cmocka_unit_test(test_drop_overtakes_rollback),
+        cmocka_unit_test(test_drop_overtakes_live_merge),
         cmocka_unit_test(test_hindered_drop_takes_rollback_back),
         cmocka_unit_test(test_no_drop_of_what_merges),
     };

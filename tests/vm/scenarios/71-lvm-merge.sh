@@ -10,6 +10,9 @@ quietly() { "$@" >/dev/null 2>&1 || fail "this failed: $*"; }
 volume() { quietly lvcreate -y -Wn -L "$2" -n "${1#*/}" "${1%/*}"; }
 snapshot() { quietly lvcreate -y -s -c 4k -L "$3" -n "${1#*/}" "${1%/*}/$2"; }
 
+# How many processes there have been, near enough: each is one number further.
+last_process() { cut -d ' ' -f 5 /proc/loadavg; }
+
 found() { event 10 COWHERD_EVENT=found COWHERD_SNAPSHOT="$1" >/dev/null; }
 outcome() { event "$1" COWHERD_EVENT="$2" COWHERD_SNAPSHOT="$3" COWHERD_ACTION=merge; }
 result_of() { field "$1" COWHERD_RESULT; }
@@ -52,6 +55,27 @@ open() {
     check_eq "beneath whom it is open nothing changes" "$(target vg0-o) $(target vg0-s)" "snapshot-origin snapshot"
     sleep 1
     check_eq "said once" "$(count_events COWHERD_EVENT=deferred)" 1
+    exec 7<&-
+    outcome 30 action-done vg0-s >/dev/null
+    is_rolled_back
+}
+
+# Deferred, and the daemon restarted meanwhile: it asks lvm no second time, and goes on.
+restarted_while_open() {
+    mark
+    snapshot vg0/s o 16m
+    found vg0-s
+    exec 7</dev/vg0/o
+    fill /dev/vg0/o 10 3
+    outcome 30 deferred vg0-s >/dev/null
+    systemctl restart cowherd.service
+    outcome 10 deferred vg0-s >/dev/null
+    mark
+    local before
+    before=$(last_process)
+    sleep 3
+    check "no child after the other is started for it" test $(($(last_process) - before)) -lt 60
+    check_eq "it is recorded still" "$(find /var/lib/cowherd -name '*.intent' | wc -l)" 1
     exec 7<&-
     outcome 30 action-done vg0-s >/dev/null
     is_rolled_back
@@ -136,6 +160,7 @@ start_cowherd
 quietly vgcreate vg0 /dev/ram0 /dev/ram1
 closed
 open
+restarted_while_open
 activated_anew
 restarted
 check "no cookie is left" no_cookies
