@@ -30,6 +30,11 @@ int accounts_read(sd_bus_message *message, struct accounts *ret_accounts, struct
     if (r < 0)
         return failure_set(ret_failure, EX_SOFTWARE, "the answer of cowherd is not understood: %s",
                            strerror(-r));
+    accounts.daemon = strdup(sd_bus_message_get_sender(message));
+    if (!accounts.daemon) {
+        accounts_done(&accounts);
+        return failure_out_of_memory(ret_failure);
+    }
     sort(&accounts);
     *ret_accounts = accounts;
     return 0;
@@ -133,5 +138,6 @@ int accounts_select(struct accounts *accounts, char *const patterns[], size_t n_
 void accounts_done(struct accounts *accounts)
 {
     accounts_free(accounts->items, accounts->n_items);
+    free(accounts->daemon);
     *accounts = (struct accounts){0};
 }

@@ -9,6 +9,7 @@
 struct accounts {
     struct account *items; /* in the order of their names */
     size_t n_items;
+    char *daemon;    /* who said so: a name on the bus that is never another's; NULL where nobody was asked */
     bool is_offline; /* no daemon was asked: what only it knows is not known */
     struct failure why_offline;
 };

@@ -1,4 +1,5 @@
 #include "failure.h"
+#include "printable.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <sysexits.h>
@@ -21,6 +22,8 @@ int failure_out_of_memory(struct failure *failure)
 
 int failure_report(const struct failure *failure)
 {
-    fprintf(stderr, "cowctl: %s\n", failure->sentence);
+    fputs("cowctl: ", stderr);
+    printable_print(failure->sentence, stderr);
+    fputc('\n', stderr);
     return failure->code;
 }

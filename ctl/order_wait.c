@@ -23,12 +23,20 @@ static void fail(struct order_wait *wait, const struct failure *failure)
     end(wait);
 }
 
-/* Whether the signal is about our order; its arguments are read up to the rung. */
+/* The bus lets anybody send a signal to anybody, and a match of a well-known name takes those of every unique one: so who
+ * sent it is looked at here. */
+static bool is_from(sd_bus_message *message, const char *sender)
+{
+    const char *is = sd_bus_message_get_sender(message);
+    return is && strcmp(is, sender) == 0;
+}
+
+/* Whether the signal is the daemon's and about our order; its arguments are read up to the rung. */
 static bool is_ours(const struct order_wait *wait, sd_bus_message *message, const char **ret_path,
                     const char **ret_rung)
 {
     const char *name, *action;
-    return !wait->has_ended &&
+    return !wait->has_ended && is_from(message, wait->daemon) &&
            sd_bus_message_read(message, "osss", ret_path, &name, &action, ret_rung) >= 0 &&
            strcmp(name, wait->name) == 0 && strcmp(action, wait->action) == 0 &&
            strncmp(*ret_rung, INTENT_ORDER, strlen(INTENT_ORDER)) == 0;
@@ -97,7 +105,8 @@ static int take_owner(sd_bus_message *message, void *user, sd_bus_error *error)
     struct failure failure;
     const char *name, *old, *new;
     (void)error;
-    if (sd_bus_message_read(message, "sss", &name, &old, &new) < 0 || new[0])
+    if (!is_from(message, "org.freedesktop.DBus") ||
+        sd_bus_message_read(message, "sss", &name, &old, &new) < 0 || new[0])
         return 0;
     failure_set(&failure, EX_UNAVAILABLE,
                 "cowherd has ended; it goes on with what it has begun when it is started again");
@@ -105,7 +114,8 @@ static int take_owner(sd_bus_message *message, void *user, sd_bus_error *error)
     return 0;
 }
 
-/* The name that signals will have: a UUID or an escaped name may have been given. Nobody's: the call will say so. */
+/* The name that signals will have, and who sends them: a UUID or an escaped name may have been given. Nobody's: the call
+ * will say so. */
 static int find_name(struct order_wait *wait, const char *given, struct failure *ret_failure)
 {
     struct accounts accounts;
@@ -117,6 +127,8 @@ static int find_name(struct order_wait *wait, const char *given, struct failure 
         if (names_is(given, &accounts.items[i]))
             name = accounts.items[i].name;
     wait->name = strdup(names_utf8(name, text));
+    wait->daemon = accounts.daemon;
+    accounts.daemon = NULL;
     accounts_done(&accounts);
     return wait->name ? 0 : failure_out_of_memory(ret_failure);
 }
@@ -186,5 +198,6 @@ void order_wait_done(struct order_wait *wait)
     for (size_t i = 0; i < sizeof(wait->slots) / sizeof(wait->slots[0]); i++)
         sd_bus_slot_unref(wait->slots[i]);
     free(wait->name);
+    free(wait->daemon);
     *wait = (struct order_wait){0};
 }

@@ -9,7 +9,8 @@
 struct order_wait {
     sd_bus *bus;
     sd_bus_slot *slots[3];
-    char *name; /* as the signals have it */
+    char *name;   /* as the signals have it */
+    char *daemon; /* who sends them: its unique name on the bus */
     const char *action;
     bool has_ended;
     bool is_failed;

@@ -158,15 +158,17 @@ static void put_recent(const struct picture *picture, unsigned drawn, FILE *stre
 static int put_herd(const struct picture *picture, FILE *stream)
 {
     if (!picture->accounts) {
-        fprintf(stream, "%s\n", picture->failure->sentence);
+        printable_print(picture->failure->sentence, stream);
+        fputc('\n', stream);
         return 0;
     }
     if (put_table(picture, stream) < 0)
         return -1;
     put_merges(picture, stream);
-    if (picture->accounts->is_offline)
-        fprintf(stream, "%s: fill rate, time left and guarantee are not known\n",
-                picture->accounts->why_offline.sentence);
+    if (picture->accounts->is_offline) {
+        printable_print(picture->accounts->why_offline.sentence, stream);
+        fputs(": fill rate, time left and guarantee are not known\n", stream);
+    }
     return 0;
 }
 
