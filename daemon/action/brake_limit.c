@@ -25,7 +25,6 @@
  * must not queue behind those that fill it. */
 #define OWN_SLICE "cowherd.slice"
 
-#define LIMITS_MAX  16384 /* an io.max file: a line of 80 bytes for each limited device */
 #define DEVICES_MAX 256
 
 static inline void close_directory(DIR **directory)
@@ -34,7 +33,14 @@ static inline void close_directory(DIR **directory)
         closedir(*directory);
 }
 
-#define _cleanup_dir_ __attribute__((cleanup(close_directory)))
+static inline void close_file(FILE **file)
+{
+    if (*file)
+        fclose(*file);
+}
+
+#define _cleanup_dir_  __attribute__((cleanup(close_directory)))
+#define _cleanup_file_ __attribute__((cleanup(close_file)))
 
 static int read_text(int directory, const char *name, char *text, size_t size)
 {
@@ -152,14 +158,28 @@ static int write_limits(int groups, const char *group, dev_t device, struct brak
     return write_text(groups, path, 0, text);
 }
 
+/* Its text has a line for each limited device of the machine, however many. */
 static int read_limits(int groups, const char *group, dev_t device, struct brake_rate *ret_rate)
 {
-    char path[BRAKE_GROUP_BYTES + 16], text[LIMITS_MAX];
+    char path[BRAKE_GROUP_BYTES + 16];
+    size_t size = 0;
     snprintf(path, sizeof(path), "%s/io.max", group);
-    int r = read_text(groups, path, text, sizeof(text));
-    if (r == 0)
-        *ret_rate = brake_record_parse_limits(text, device);
-    return r;
+    int fd = openat(groups, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    _cleanup_file_ FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+    _cleanup_text_ char *text = NULL;
+    if (!file)
+        return -errno;
+    ssize_t length = getdelim(&text, &size, '\0', file);
+    if (length < 0 && !feof(file))
+        return -errno;
+    *ret_rate = length > 0 ? brake_record_parse_limits(text, device) : BRAKE_FREE;
+    return 0;
+}
+
+/* The group, or the device, and the limit with it. Whatever else fails is told, and the record is kept. */
+static bool is_gone(int error)
+{
+    return error == -ENOENT || error == -ENODEV;
 }
 
 static bool is_same(struct brake_rate a, struct brake_rate b)
@@ -175,9 +195,13 @@ static int see_groups(struct job *job, int groups)
     if (!entries)
         return -errno;
     for (struct dirent *entry = readdir(entries); entry; entry = readdir(entries)) {
-        if (entry->d_type != DT_DIR || entry->d_name[0] == '.' || strcmp(entry->d_name, OWN_SLICE) == 0 ||
-            read_limits(groups, entry->d_name, job->limit->device, &present) < 0)
+        if (entry->d_type != DT_DIR || entry->d_name[0] == '.' || strcmp(entry->d_name, OWN_SLICE) == 0)
             continue;
+        int r = read_limits(groups, entry->d_name, job->limit->device, &present);
+        if (is_gone(r))
+            continue;
+        if (r < 0)
+            return r;
         if (!brake_record_see(&job->record, entry->d_name, present))
             return -E2BIG;
     }
@@ -190,9 +214,9 @@ static int hold_groups(struct job *job, int groups)
     for (size_t i = 0; i < job->record.n_groups; i++) {
         const struct brake_group *group = &job->record.groups[i];
         struct brake_rate present, held = brake_record_held(&job->record, group);
-        if (read_limits(groups, group->name, job->limit->device, &present) < 0)
-            continue; /* it has gone */
-        int q = is_same(present, held) ? 0 : write_limits(groups, group->name, job->limit->device, held);
+        int q = read_limits(groups, group->name, job->limit->device, &present);
+        if (q == 0 && !is_same(present, held))
+            q = write_limits(groups, group->name, job->limit->device, held);
         if (q == 0)
             job->result.n_groups++;
         else if (q != -ENOENT)
@@ -206,12 +230,13 @@ static int release_groups(struct job *job, int groups)
     int r = 0;
     for (size_t i = 0; i < job->record.n_groups; i++) {
         const struct brake_group *group = &job->record.groups[i];
-        struct brake_rate present;
-        if (read_limits(groups, group->name, job->record.device, &present) < 0)
-            continue;
-        struct brake_rate rate = brake_record_released(&job->record, group, present);
-        int q = is_same(present, rate) ? 0 : write_limits(groups, group->name, job->record.device, rate);
-        if (q < 0 && q != -ENOENT && q != -ENODEV)
+        struct brake_rate present, rate;
+        int q = read_limits(groups, group->name, job->record.device, &present);
+        if (q == 0) {
+            rate = brake_record_released(&job->record, group, present);
+            q = is_same(present, rate) ? 0 : write_limits(groups, group->name, job->record.device, rate);
+        }
+        if (q < 0 && !is_gone(q))
             r = q;
     }
     return r;
@@ -286,7 +311,7 @@ static int release_throttle(struct job *job)
 
 static int hold(struct job *job, int groups)
 {
-    int r = groups < 0 ? -ENOENT : see_groups(job, groups);
+    int r = groups < 0 ? groups : see_groups(job, groups);
     if (r < 0)
         return hold_throttle(job);
     if (job->record.is_unsettled && (r = hold_groups(job, groups)) < 0)
@@ -301,17 +326,20 @@ static int hold(struct job *job, int groups)
 }
 
 /* The limits of a device go with it: what has its number now is none of our business. */
-static bool is_there(const struct brake_record *record)
+static int release_limits(struct job *job, int groups)
 {
     uint64_t sequence;
-    return kernel_disk_sequence(record->device, &sequence) == 0 && sequence == record->disk_sequence;
+    int r = kernel_disk_sequence(job->record.device, &sequence);
+    if (r < 0 || sequence != job->record.disk_sequence)
+        return r;
+    return groups < 0 ? groups : release_groups(job, groups);
 }
 
 static int release(struct job *job, int groups)
 {
     int r = 0, q = 0;
-    if (job->is_recorded && groups >= 0 && is_there(&job->record))
-        r = release_groups(job, groups);
+    if (job->is_recorded && job->record.n_groups > 0)
+        r = release_limits(job, groups);
     if (job->is_recorded && job->record.has_throttle)
         q = release_throttle(job);
     if (r == 0)
@@ -339,7 +367,8 @@ int brake_limit_set(const struct brake_limit *limit, struct brake_limit_result *
     _cleanup_fd_ int records = open_records(limit->directory);
     if (records < 0)
         return records;
-    _cleanup_fd_ int groups = open(GROUPS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_fd_ int directory = open(GROUPS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int groups = directory < 0 ? -errno : directory;
     job.records = records;
     int r = take_up_record(&job, is_release);
     if (r < 0)

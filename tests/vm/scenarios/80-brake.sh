@@ -257,6 +257,38 @@ foreign() {
     BEFORE=$(limits)
 }
 
+# As many other devices as make an io.max of more than 16 KiB.
+CROWD_FIRST=1000 CROWD_LAST=1299
+
+make_crowd() {
+    local i
+    for ((i = CROWD_FIRST; i <= CROWD_LAST; i++)); do
+        mknod /run/crowd b 7 "$i"
+        : </run/crowd || true # which makes the loop device
+        rm /run/crowd
+    done 2>/dev/null
+}
+
+limit_crowd() {
+    local i
+    for ((i = CROWD_FIRST; i <= CROWD_LAST; i++)); do
+        echo "7:$i rbps=$1 wbps=$1 riops=$2 wiops=$2" >/sys/fs/cgroup/keep.slice/io.max
+    done
+}
+
+# A server with many limited devices: what cannot be read at once is not taken for gone.
+crowded() {
+    make_crowd
+    braked
+    limit_crowd 1000000000000 4000000000
+    check "its io.max is long" test "$(wc -c </sys/fs/cgroup/keep.slice/io.max)" -gt 16384
+    wait_until 20 no_record || fail "a limit is left"
+    check_not "its limit is put back" grep -q "^$(number "$ORIGIN") " /sys/fs/cgroup/keep.slice/io.max
+    limit_crowd max max
+    ended
+    released "crowded"
+}
+
 # ---- without control groups
 
 fallback() {
@@ -294,5 +326,6 @@ dropin <<<"$UNIT"
 systemctl restart cowherd.service
 deadline
 foreign
+crowded
 fallback
 check "nothing is left suspended" nothing_suspended
