@@ -356,6 +356,7 @@ void history_make(uint64_t seed, struct history *ret_history)
     struct history *history = ret_history;
     memset(history, 0, sizeof(*history));
     history->seed = seed;
+    history->looks_max = UINT64_MAX;
     history->releases_fail = seed % 4 == 0;
     random_seed(&random, seed);
     make_bounds(&random, history);

@@ -88,6 +88,7 @@ struct item {
 struct history {
     uint64_t seed;
     uint64_t length_usec;
+    uint64_t looks_max; /* it ends earlier where the daemon has looked so often */
     uint64_t longest_usec, shortest_usec, assumed_bytes_per_second;
     uint32_t hysteresis_centipercent;
     uint64_t late_usec; /* a wake-up is late by up to so much */

@@ -220,7 +220,8 @@ static void stop_where_told(void)
 {
     if (world.crash)
         longjmp(loop_ends, LOOP_CRASHED);
-    if (world.clock_usec >= world.history->length_usec || oracle_verdict())
+    if (world.clock_usec >= world.history->length_usec || loop_figures.looks >= world.history->looks_max ||
+        oracle_verdict())
         longjmp(loop_ends, LOOP_OVER);
 }
 

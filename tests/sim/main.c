@@ -11,7 +11,7 @@
 #define FAILURES_SHOWN 5
 
 struct options {
-    uint64_t first, count, at_most;
+    uint64_t first, count, at_most, looks_max;
     bool traces, shrinks;
     const char *without;
 };
@@ -20,6 +20,7 @@ static const struct argp_option descriptions[] = {
     {"seed", 's', "N", 0, "Play history N alone", 0},
     {"from", 'f', "N", 0, "The first history (1)", 0},
     {"count", 'n', "N", 0, "So many of them (1000)", 0},
+    {"looks", 'l', "N", 0, "End each when the daemon has looked so often", 0},
     {"stop-after", 'x', "N", 0, "Stop when so many have failed (5)", 0},
     {"trace", 't', NULL, 0, "Say everything that happens", 0},
     {"shrink", 'k', NULL, 0, "Shorten a history that fails, and show what is left of it", 0},
@@ -40,6 +41,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case 'n':
         options->count = strtoull(argument, NULL, 0);
+        return 0;
+    case 'l':
+        options->looks_max = strtoull(argument, NULL, 0);
         return 0;
     case 'x':
         options->at_most = strtoull(argument, NULL, 0);
@@ -125,6 +129,7 @@ static uint64_t play_all(const struct options *options)
     uint64_t failures = 0, played = 0;
     for (; played < options->count && failures < options->at_most; played++) {
         history_make(options->first + played, &history);
+        history.looks_max = options->looks_max;
         leave_out(&history, options->without);
         simulate(&history, &outcome);
         sum.simulated_usec += outcome.simulated_usec;
@@ -143,7 +148,7 @@ static uint64_t play_all(const struct options *options)
 
 int main(int argc, char **argv)
 {
-    struct options options = {.first = 1, .count = 1000, .at_most = FAILURES_SHOWN};
+    struct options options = {.first = 1, .count = 1000, .at_most = FAILURES_SHOWN, .looks_max = UINT64_MAX};
     static const struct argp argp = {
         descriptions, parse, NULL, "Plays histories on the real core and manager of cowherd.",
         NULL,         NULL,  NULL};
