@@ -54,6 +54,7 @@ static int check_store(const struct intent *intent, uint64_t disk_sequence, char
 
 struct spare_found {
     struct spare spare;
+    uint64_t disk_sequence;
     struct block_list holders, below;
 };
 
@@ -79,7 +80,8 @@ static int find_spare(const struct intent *intent, struct spare_found *ret_found
     if ((r = kernel_device_sectors(spare->number, &spare->size_sectors)) < 0 ||
         (r = block_stack_holders(spare->number, &ret_found->holders)) < 0 ||
         (r = block_stack_below(spare->number, &ret_found->below)) < 0 ||
-        (r = block_stack_has_partitions(spare->number, &spare->has_partitions)) < 0)
+        (r = block_stack_has_partitions(spare->number, &spare->has_partitions)) < 0 ||
+        (r = kernel_disk_sequence(spare->number, &ret_found->disk_sequence)) < 0)
         return say(reason, r, "what uses %s cannot be told: %s", spare->path, strerror(-r));
     spare->holders = ret_found->holders.numbers;
     spare->n_holders = ret_found->holders.n_numbers;
@@ -107,6 +109,8 @@ static int check_signature(const struct observation *seen, const struct spare *s
     int r = spare_device_signature(spare->number, is_mapped, &mapped, name);
     if (r == -ENOPKG)
         return say(reason, r, "whether %s carries data is not known, for there is no wipefs(8)", spare->path);
+    if (r == -ECANCELED)
+        return say(reason, r, "%s is slow to answer, and another action is not to wait for it", spare->path);
     if (r < 0)
         return say(reason, r, "%s cannot be read: %s", spare->path, strerror(-r));
     if (name[0])
@@ -145,7 +149,8 @@ static int load_longer(const struct intent *intent, const struct observation *se
     uint64_t goal_sectors = plan_extend_goal_sectors(intent);
     uint32_t extent_sectors = intent->chunk_sectors > EXTENT_SECTORS_MIN ? intent->chunk_sectors
                                                                          : EXTENT_SECTORS_MIN;
-    if (!store || !growth_is_linear(&store->active) || growth_length_sectors(&store->active) >= goal_sectors)
+    if (!store || store->has_inactive || store->suspended || !growth_is_linear(&store->active) ||
+        growth_length_sectors(&store->active) >= goal_sectors)
         return say(reason, -ESTALE, "its store's table has changed just now");
     int r = check_store(intent, store->disk_sequence, reason);
     if (r == 0)
@@ -169,17 +174,30 @@ static int check_spare(const struct intent *intent, const struct spare *spare, c
     return r < 0 ? r : check_signature(&seen, spare, reason);
 }
 
+/* The lock may have been waited for. */
+static int find_same_spare(const struct intent *intent, const struct spare_found *checked,
+                           struct spare_found *ret_found, char *reason)
+{
+    int r = find_spare(intent, ret_found, reason);
+    bool is_same = ret_found->spare.number == checked->spare.number &&
+                   ret_found->spare.size_sectors == checked->spare.size_sectors &&
+                   ret_found->disk_sequence == checked->disk_sequence;
+    if (r == 0 && !is_same)
+        return say(reason, -ESTALE, "extend-from = %s has just become another device", checked->spare.path);
+    return r;
+}
+
 int store_growth_load(const struct intent *intent, const char *state_directory, int *lock_fd,
                       char reason[static GROWTH_REASON_MAX])
 {
     _cleanup_observation_ struct observation seen = {0};
-    struct spare_found found;
+    struct spare_found checked, found;
     reason[0] = '\0';
-    int r = find_spare(intent, &found, reason);
-    if (r < 0 || (r = check_spare(intent, &found.spare, reason)) < 0)
+    int r = find_spare(intent, &checked, reason);
+    if (r < 0 || (r = check_spare(intent, &checked.spare, reason)) < 0)
         return r; /* before the lock: the device may not answer */
     if ((r = store_growth_lock(state_directory, lock_fd, reason)) < 0 ||
-        (r = find_spare(intent, &found, reason)) < 0 || (r = kernel_observe(&seen)) < 0)
+        (r = find_same_spare(intent, &checked, &found, reason)) < 0 || (r = kernel_observe(&seen)) < 0)
         return r;
     return load_longer(intent, &seen, &found.spare, reason);
 }
@@ -212,12 +230,37 @@ static int say_shortage(const struct loop_device *loop, uint64_t missing_bytes, 
                loop->path, bytes_text(missing_bytes, text));
 }
 
-static int grow_file(const struct loop_device *loop, uint64_t old_bytes, uint64_t goal_bytes, char *reason)
+/* A loop device takes on the whole of its file: where that is longer than is wanted, all of it must be there, and within the
+ * limit. */
+static int reckon_with_length(const struct intent *intent, const struct loop_device *loop, int fd,
+                              uint64_t *goal_bytes, char *reason)
+{
+    struct stat status;
+    char is[BYTES_TEXT_MAX], limit[BYTES_TEXT_MAX];
+    if (fstat(fd, &status) < 0)
+        return say(reason, -errno, "its backing file %s: %s", loop->path, strerror(errno));
+    uint64_t size_bytes = (uint64_t)status.st_size;
+    if (size_bytes <= *goal_bytes)
+        return 0;
+    uint64_t store_bytes = size_bytes - loop->offset_bytes;
+    if (intent->limit_sectors && store_bytes / SECTOR_BYTES > intent->limit_sectors)
+        return say(reason, -EFBIG, "its backing file %s is longer already (%s) than its extend-limit of %s",
+                   loop->path, bytes_text(store_bytes, is),
+                   bytes_text(intent->limit_sectors * SECTOR_BYTES, limit));
+    *goal_bytes = size_bytes;
+    return 0;
+}
+
+static int grow_file(const struct intent *intent, const struct loop_device *loop, uint64_t old_bytes,
+                     uint64_t goal_bytes, char *reason)
 {
     _cleanup_fd_ int fd = open_backing(loop, reason);
     if (fd < 0)
         return fd;
-    int r = backing_file_grow(fd, old_bytes, goal_bytes);
+    int r = reckon_with_length(intent, loop, fd, &goal_bytes, reason);
+    if (r < 0)
+        return r;
+    r = backing_file_grow(fd, old_bytes, goal_bytes);
     if (r == -ENOSPC || r == -EDQUOT || r == -EFBIG)
         return say_shortage(loop, goal_bytes - old_bytes, reason);
     return r < 0 ? say(reason, r, "its backing file %s: %s", loop->path, strerror(-r)) : 0;
@@ -245,7 +288,7 @@ int store_growth_loop(const struct intent *intent, char reason[static GROWTH_REA
     if (__builtin_mul_overflow(plan_extend_goal_sectors(intent), SECTOR_BYTES, &goal_bytes) ||
         __builtin_add_overflow(goal_bytes, loop.offset_bytes, &goal_bytes) || goal_bytes > INT64_MAX)
         return say(reason, -EFBIG, "no file can be as long as it would have to be");
-    r = grow_file(&loop, old_sectors * SECTOR_BYTES + loop.offset_bytes, goal_bytes, reason);
+    r = grow_file(intent, &loop, old_sectors * SECTOR_BYTES + loop.offset_bytes, goal_bytes, reason);
     if (r == 0)
         r = check_loop(intent, reason); /* allocating takes its time */
     return r < 0 ? r : loop_device_take_size(intent->store);

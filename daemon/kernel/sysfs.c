@@ -54,10 +54,13 @@ int kernel_device_sectors(dev_t device, uint64_t *ret_sectors)
     return r == -ENOENT ? -ENXIO : r;
 }
 
+/* A partition has its disk's: the directory above its own. */
 int kernel_disk_sequence(dev_t device, uint64_t *ret_sequence)
 {
     uint64_t sequence = 0;
     int r = read_number(device, "diskseq", &sequence);
+    if (r == -ENOENT && !dm_is_dm_major(major(device)))
+        r = read_number(device, "../diskseq", &sequence);
     if (r < 0 && r != -ENOENT)
         return r;
     *ret_sequence = sequence;

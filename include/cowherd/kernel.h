@@ -62,7 +62,7 @@ int kernel_open_count(dev_t device, unsigned *ret_count);
 int kernel_device_open(dev_t device, int flags);
 
 /* The kernel's number of this very disk since boot (dm, loop, any other): a device number that is reused gets another
- * one. 0 on kernels before 5.15. */
+ * one. A partition has its disk's. 0: there is no such device, or the kernel is older than 5.15. */
 int kernel_disk_sequence(dev_t device, uint64_t *ret_sequence);
 
 /* A block device's size, read from sysfs. */

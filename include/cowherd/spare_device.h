@@ -1,7 +1,8 @@
 /* The spare device's own blocks: what it says that it is.
  *
  * wipefs(8) of util-linux looks for signatures: nobody knows more of them. It reads the device and may block: call it in
- * a child only. 0 or a negative errno, -ENOPKG where there is no wipefs.
+ * a child only. 0 or a negative errno: -ENOPKG where there is no wipefs, -ETIMEDOUT where the device does not answer,
+ * -ECANCELED where the child gets a SIGTERM meanwhile.
  */
 #pragma once
 

@@ -24,6 +24,7 @@ static char path[] = "/tmp/test_store_growth.XXXXXX"; /* the backing file */
 static uint64_t sequence;                             /* that has the number now */
 static bool is_replaced_meanwhile;                    /* while space is allocated */
 static unsigned n_grown, n_taken;
+static uint64_t allocated_bytes; /* up to here */
 
 /* These stand in for the kernel's and the file's. */
 int loop_device_read(dev_t loop, struct loop_device *ret_device)
@@ -61,7 +62,7 @@ int backing_file_grow(int fd, uint64_t old_bytes, uint64_t goal_bytes)
 {
     (void)fd;
     assert_int_equal(old_bytes, SHORT * 512);
-    assert_int_equal(goal_bytes, LONG * 512);
+    allocated_bytes = goal_bytes;
     n_grown++;
     sequence += is_replaced_meanwhile;
     return 0;
@@ -86,15 +87,22 @@ int kernel_device_open(dev_t device, int flags)
     return -EIO;
 }
 
-static int grow(uint64_t recorded_sequence)
+static char reason[GROWTH_REASON_MAX];
+
+static int grow_within(uint64_t recorded_sequence, uint64_t limit_sectors)
 {
-    char reason[GROWTH_REASON_MAX];
     struct intent intent = {.action = ACTION_EXTEND,
                             .store = makedev(7, 1),
                             .store_disk_sequence = recorded_sequence,
-                            .grow_to_sectors = LONG};
+                            .grow_to_sectors = LONG,
+                            .limit_sectors = limit_sectors};
     n_grown = n_taken = 0;
     return store_growth_loop(&intent, reason);
+}
+
+static int grow(uint64_t recorded_sequence)
+{
+    return grow_within(recorded_sequence, 0);
 }
 
 static void test_the_store_that_was_recorded_grows(void **state)
@@ -104,6 +112,7 @@ static void test_the_store_that_was_recorded_grows(void **state)
     is_replaced_meanwhile = false;
     assert_int_equal(grow(SEQUENCE), 0);
     assert_int_equal(n_grown, 1);
+    assert_int_equal(allocated_bytes, LONG * 512);
     assert_int_equal(n_taken, 1);
 }
 
@@ -137,6 +146,25 @@ static void test_where_no_number_is_known_it_grows(void **state)
     assert_int_equal(n_taken, 1);
 }
 
+/* The loop device takes on all of it. */
+static void test_a_file_that_is_longer_already(void **state)
+{
+    (void)state;
+    sequence = SEQUENCE;
+    is_replaced_meanwhile = false;
+    assert_int_equal(truncate(path, 4 * LONG * 512), 0);
+    assert_int_equal(grow_within(SEQUENCE, 2 * LONG), -EFBIG);
+    assert_int_equal(n_grown + n_taken, 0);
+    if (!strstr(reason, "is longer already (256 KiB) than its extend-limit of 128 KiB"))
+        fail_msg("it says: %s", reason);
+    assert_int_equal(grow_within(SEQUENCE, 4 * LONG), 0);
+    assert_int_equal(allocated_bytes, 4 * LONG * 512);
+    assert_int_equal(n_taken, 1);
+    assert_int_equal(grow(SEQUENCE), 0);
+    assert_int_equal(allocated_bytes, 4 * LONG * 512);
+    assert_int_equal(truncate(path, 0), 0);
+}
+
 static int make_file(void **state)
 {
     (void)state;
@@ -157,6 +185,7 @@ int main(void)
         cmocka_unit_test(test_another_device_of_its_number_does_not),
         cmocka_unit_test(test_nor_one_that_comes_while_its_file_grows),
         cmocka_unit_test(test_where_no_number_is_known_it_grows),
+        cmocka_unit_test(test_a_file_that_is_longer_already),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
 }

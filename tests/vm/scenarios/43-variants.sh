@@ -115,6 +115,20 @@ disk_file() {
     LOOP=$(losetup -f --show "/run/$1.disk")
 }
 
+# disk_is_recorded ORIGIN STORE FILE: a partition that comes in the store's place must not be taken for it.
+disk_is_recorded() {
+    mark
+    dmsetup create ordered --table "0 16384 snapshot $1 $2 P 8"
+    event 10 COWHERD_EVENT=found COWHERD_SNAPSHOT=ordered >/dev/null
+    exec 7</dev/mapper/ordered
+    check "a drop is ordered" cowctl drop ordered
+    check "which disk the store's partition is of is recorded" \
+        wait_until 10 grep -qx "store-disk-sequence=$(cat "$3")" /var/lib/cowherd/*.intent
+    exec 7<&-
+    done_event ordered drop
+    check "its store is zeroed" blank "$2"
+}
+
 partitions() {
     disk_file parted 24
     addpart "$LOOP" 1 2048 16384
@@ -122,6 +136,7 @@ partitions() {
     udevadm settle
     dd if=/dev/zero of="${LOOP}p2" bs=4096 count=1 oflag=direct status=none
     lies_on part "${LOOP}p1" "${LOOP}p2"
+    disk_is_recorded "${LOOP}p1" "${LOOP}p2" "/sys/block/${LOOP##*/}/diskseq"
     losetup -d "$LOOP"
     rm /run/parted.disk
 }

@@ -239,8 +239,30 @@ loop_zeroes() {
     fails_with capped 'size limit'
     dmsetup remove capped
     losetup -d "$device"
+    long_file
     rm /root/store
     umount "$data"
+}
+
+# The loop device takes on all of its file: where that is longer than it, up to the end, and not beyond the limit.
+long_file() {
+    local device
+    rm /root/store
+    fallocate -l 2MiB /root/store
+    device=$(losetup --find --show /root/store)
+    mark
+    dmsetup create long --table "0 $((32 * MIB)) snapshot /dev/ram2 $(lsblk -dnro MAJ:MIN "$device") P 8"
+    truncate -s 8MiB /root/store
+    event 10 COWHERD_EVENT=found COWHERD_SNAPSHOT=long >/dev/null
+    write_random long 0 300
+    fails_with long 'longer already (8 MiB) than its extend-limit of 6 MiB'
+    check_eq "it has not grown" "$(blockdev --getsize64 "$device")" $((2 << 20))
+    truncate -s 5MiB /root/store
+    extended long 30
+    check_eq "it is as long as its file" "$(blockdev --getsize64 "$device")" $((5 << 20))
+    check "nothing of it is a hole" test "$(($(stat -c %b /root/store) * 512))" -ge $((5 << 20))
+    dmsetup remove long
+    losetup -d "$device"
 }
 
 # ---- what is not to be had
@@ -286,6 +308,27 @@ refusals() {
     dmsetup remove disk
 }
 
+# A spare device that does not answer: it is given up in time, and what is more pressing does not wait for it.
+hanging() {
+    dmsetup create silent --table "0 $((64 * MIB)) linear /dev/ram4 0"
+    mark
+    ORIGIN_SECTORS=$((32 * MIB)) make_live silenced /dev/ram2 /dev/ram3 $((2 * MIB))
+    event 10 COWHERD_EVENT=found COWHERD_SNAPSHOT=silenced >/dev/null
+    dmsetup suspend --nolockfs silent
+    write_chunks /dev/mapper/silenced 8 0 300
+    check "it is looked for" wait_until 20 pgrep -x wipefs
+    fails_with silenced 'timed out'
+    check "it is tried again" wait_until 20 pgrep -x wipefs
+    mark
+    write_chunks /dev/mapper/silenced 8 300 150
+    check "dropped" event 8 COWHERD_EVENT=action-done COWHERD_ACTION=drop COWHERD_SNAPSHOT=silenced
+    check "one hangs in the kernel, and no other has joined it" test "$(pgrep -cx wipefs)" -le 1
+    dmsetup resume silent
+    check "nobody asks it any more" wait_until 10 eval '! pgrep -x wipefs'
+    dmsetup remove silent
+    forget silenced
+}
+
 # policy BOUND: extend-limit of the snapshot "bound".
 policy() {
     config <<END
@@ -321,8 +364,15 @@ extend-from = /dev/ram4
 [snapshot right]
 at 50% = extend 2MiB
 extend-from = /dev/ram4
+[snapshot silenced]
+at 50% = extend 2MiB
+extend-from = /dev/mapper/silent
+at 80% = drop
 [snapshot capped]
 at 55% = extend 50%
+[snapshot long]
+at 55% = extend 50%
+extend-limit = 6MiB
 [snapshot ring]
 at 55% = extend 50%
 on stalled = alert critical
@@ -347,6 +397,7 @@ no_space
 overtaken
 exactly_full
 for _ in 1 2 3; do side_by_side; done # without the lock two in three rounds go well
+hanging
 loop
 loop_zeroes
 refusals
