@@ -255,6 +255,16 @@ static bool must_stand_back(const struct errand *errand)
     return false;
 }
 
+/* A dry run decides, and no more. What had begun before it was made one is recorded, and is gone on with when it ends; who
+ * is told so decides nothing anew. */
+static void decide_only(struct pursuit *pursuit, bool was_recorded, uint64_t now_usec)
+{
+    if (pursuit->begun && was_recorded)
+        pursuit_put_off(pursuit, "a dry run changes nothing: it goes on behind it", now_usec);
+    else
+        pursuit->phase = PURSUIT_ENDED;
+}
+
 /* Returns whether the errand has ended. */
 static bool consider(struct errand *errand, const struct observation *seen, uint64_t now_usec)
 {
@@ -268,12 +278,13 @@ static bool consider(struct errand *errand, const struct observation *seen, uint
         hand_to_successor(errand, now_usec);
         plan_make(&errand->pursuit.intent, seen, &plan);
     }
+    bool was_recorded = errand->pursuit.recorded;
     bool start = pursuit_consider(&errand->pursuit, &plan, now_usec, &tell);
     announce(errand, tell, now_usec);
     if (!errand->errands->dry_run && pursuit_must_be_recorded(&errand->pursuit))
         start = true;
     if (start && errand->errands->dry_run)
-        errand->pursuit.phase = PURSUIT_ENDED;
+        decide_only(&errand->pursuit, was_recorded, now_usec);
     else if (start)
         start_child(errand, now_usec);
     errand->settled = errand->settled || has_settled(errand);
@@ -349,8 +360,8 @@ static void hurry(const struct errand *errand)
 static bool is_under_way(const struct errand *errand, const struct intent *intent)
 {
     const struct intent *present = &errand->pursuit.intent;
-    return !errand->has_successor && intent->action != ACTION_EXTEND && present->action == intent->action &&
-           strcmp(present->rung, intent->rung) == 0;
+    return !errand->has_successor && present->action == intent->action &&
+           strcmp(present->rung, intent->rung) == 0 && intent->grow_to_sectors <= present->grow_to_sectors;
 }
 
 int errands_begin(struct errands *errands, const struct intent *intent, const struct sample *sample,

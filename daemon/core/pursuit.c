@@ -91,6 +91,13 @@ static unsigned defer(struct pursuit *pursuit, const char *reason, uint64_t now_
     return TELL_DEFERRED | stall(pursuit);
 }
 
+void pursuit_put_off(struct pursuit *pursuit, const char *reason, uint64_t now_usec)
+{
+    pursuit->phase = PURSUIT_RETRYING;
+    pursuit->next_usec = now_usec + PURSUIT_RETRY_MAX_USEC;
+    snprintf(pursuit->reason, sizeof(pursuit->reason), "%s", reason);
+}
+
 static unsigned wait_for_merge(struct pursuit *pursuit, uint64_t now_usec)
 {
     pursuit->phase = PURSUIT_MERGING;

@@ -92,6 +92,9 @@ bool pursuit_may_be_overtaken(const struct pursuit *pursuit);
  * allows. */
 void pursuit_hurry(struct pursuit *pursuit, uint64_t time_left_usec, uint64_t now_usec);
 
+/* It is not gone on with for now, and nothing has failed. */
+void pursuit_put_off(struct pursuit *pursuit, const char *reason, uint64_t now_usec);
+
 /* Whether it must wait until another one's child is back: two that change who merges into one origin would each go by tables
  * that the other one is changing; and where a snapshot has taken the place of one whose child is still at work, that child
  * would take the record away, which is named for the place. */
