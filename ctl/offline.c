@@ -5,6 +5,7 @@
 #include "cowherd/kernel.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,8 +88,11 @@ static int look(const struct configuration *configuration, struct account **ret_
         .policies = configuration->policies, .n_policies = configuration->n_policies, .tell = ignore};
     kernel_open(keep_silent);
     int r = kernel_observe(&seen);
+    /* A section's pattern matches bytes, as the daemon matches it. */
+    uselocale(newlocale(LC_ALL_MASK, "C", (locale_t)0));
     if (r >= 0)
         r = herd_look(&herd, &seen, clock_usec(CLOCK_BOOTTIME), &view);
+    freelocale(uselocale(LC_GLOBAL_LOCALE));
     if (r >= 0)
         r = take_members(&herd, &seen, ret_accounts);
     if (r >= 0)

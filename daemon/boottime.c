@@ -16,11 +16,12 @@ uint64_t boottime_now_usec(void)
 }
 
 /* The two clocks differ by nothing else; but read one after the other they seem to by a little more each time, and what is
- * taken off times must not tremble. */
+ * taken off times must not tremble. What passes between the two readings must not look like sleep: the one that sleep
+ * counts for is read first. */
 uint64_t boottime_slept_usec(void)
 {
     static uint64_t slept_usec;
-    uint64_t awake_usec = read_usec(CLOCK_MONOTONIC), now_usec = read_usec(CLOCK_BOOTTIME);
+    uint64_t now_usec = read_usec(CLOCK_BOOTTIME), awake_usec = read_usec(CLOCK_MONOTONIC);
     if (now_usec > awake_usec + slept_usec + SUSPEND_MIN_USEC)
         slept_usec = now_usec - awake_usec;
     return slept_usec;

@@ -31,10 +31,9 @@ static bool may_be_ready(const struct manager *manager)
 void health_status(const struct manager *manager, char text[static NOTIFY_STATUS_MAX])
 {
     const char *error = manager->config_error[0] ? manager->config_error : NULL;
-    announce_status(&manager->herd, manager->errands.n_items, error, text);
-    guarantees_status(manager, text, NOTIFY_STATUS_MAX);
-    if (manager->missing_told)
-        snprintf(text, NOTIFY_STATUS_MAX, "waiting for device-mapper, which this kernel has not loaded");
+    announce_status(manager->missing_told ? NULL : &manager->herd, manager->errands.n_items, error, text);
+    if (!manager->missing_told)
+        guarantees_status(manager, text, NOTIFY_STATUS_MAX);
 }
 
 static void tell_status(struct manager *manager)

@@ -63,13 +63,14 @@ static const struct member *find_member(const struct manager *manager, const str
     return NULL;
 }
 
-/* Whether it is no more. While a device cannot be read, nobody is taken for gone. */
+/* Whether it is no more. While a device cannot be read, nobody is taken for gone before its time. */
 static bool is_over(const struct manager *manager, const struct operator_hold *hold)
 {
     const struct member *member = find_member(manager, hold);
+    bool is_due = boottime_now_usec() >= hold->until_usec;
     if (!member)
-        return manager->looked && !observation_find_unreadable(&manager->seen);
-    if (boottime_now_usec() < hold->until_usec)
+        return is_due || (manager->looked && !observation_find_unreadable(&manager->seen));
+    if (!is_due)
         return false;
     struct subject subject = subject_of_member(member);
     announce_hold_end(manager->journal, &subject, "its time is over");

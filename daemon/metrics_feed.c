@@ -93,12 +93,19 @@ static void run(const void *argument, int result_fd)
         _exit(1);
 }
 
+static const char *describe(int error)
+{
+    if (error == -ETIMEDOUT)
+        return "it takes too long";
+    return error == -EEXIST ? "something that is no file has that name" : strerror(-error);
+}
+
 static void tell(struct manager *manager, int error)
 {
     struct metrics_feed *feed = &manager->metrics;
     if (error < 0 && !feed->failure_told)
         journal_message(manager->journal, LOG_WARNING, "The metrics cannot be written to %s: %s.", feed->path,
-                        error == -ETIMEDOUT ? "it takes too long" : strerror(-error));
+                        describe(error));
     if (error == 0 && feed->failure_told)
         journal_message(manager->journal, LOG_NOTICE, "The metrics are written to %s again.", feed->path);
     feed->failure_told = error < 0;

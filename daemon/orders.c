@@ -176,7 +176,7 @@ int orders_extend(struct manager *manager, const char *name, const char *amount,
                   const char *who, char said[static ORDER_SAID_MAX])
 {
     char text[64];
-    const char *error = "it is too long";
+    const char *error = strchr(amount, ',') ? "one is enough" : "it is too long";
     struct action *actions = NULL;
     size_t n_actions = 0;
     int n = snprintf(text, sizeof(text), "extend %s", amount), r = -EINVAL;

@@ -43,7 +43,7 @@ static bool nothing_is_half_done(void *user)
     uint64_t sectors = 0;
     if (kernel_device_sectors(job->intent->store, &sectors) == 0 && sectors != job->store_sectors)
         return false;
-    bool clean = kernel_observe(&seen) == 0;
+    bool clean = kernel_observe(&seen) == 0 && !observation_find_unreadable(&seen);
     for (size_t i = 0; i < seen.n_devices && clean; i++)
         clean = !same_group(seen.devices[i].uuid, job->intent->uuid) ||
                 (!seen.devices[i].suspended && !seen.devices[i].has_inactive);

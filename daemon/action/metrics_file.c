@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,6 +21,14 @@ static int write_temporary(int directory, const char *name, const char *text, si
     if (fd < 0 || fchmod(fd, MODE) < 0) /* whatever the umask is */
         return -errno;
     return write_all(fd, text, length);
+}
+
+/* A device or a pipe is a mistake in the configuration; a link only leads to what is not touched. */
+static bool may_be_replaced(int directory, const char *name)
+{
+    struct stat status;
+    return fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) < 0 || S_ISREG(status.st_mode) ||
+           S_ISLNK(status.st_mode) || S_ISDIR(status.st_mode); /* which a rename refuses itself */
 }
 
 static int open_directory(const char *path, const char *name)
@@ -46,6 +55,8 @@ int metrics_file_replace(const char *path, const char *text, size_t length)
     _cleanup_fd_ int directory = open_directory(path, slash + 1);
     if (directory < 0)
         return directory;
+    if (!may_be_replaced(directory, slash + 1))
+        return -EEXIST;
     int r = write_temporary(directory, temporary, text, length);
     if (r == 0 && renameat(directory, temporary, directory, slash + 1) < 0)
         r = -errno;
@@ -56,5 +67,7 @@ int metrics_file_replace(const char *path, const char *text, size_t length)
 
 int metrics_file_remove(const char *path)
 {
+    if (!may_be_replaced(AT_FDCWD, path))
+        return -EEXIST;
     return unlinkat(AT_FDCWD, path, 0) < 0 ? -errno : 0;
 }

@@ -37,12 +37,16 @@ static int open_store(dev_t store, int flags)
     return kernel_device_open(store, flags | O_DIRECT);
 }
 
+/* An area of chunks below 4 KiB may begin less than a block before the end: what lies behind it is no exception. */
 static int read_block(int fd, void *block, uint64_t offset_bytes)
 {
     ssize_t n = pread(fd, block, STORE_HEADER_BYTES, (off_t)offset_bytes);
     if (n < 0)
         return -errno;
-    return n == STORE_HEADER_BYTES ? 0 : -EBADMSG;
+    if (n < (ssize_t)SECTOR_BYTES)
+        return -EBADMSG;
+    memset((char *)block + n, 0, STORE_HEADER_BYTES - (size_t)n);
+    return 0;
 }
 
 static struct disk_header parse_header(const void *block)

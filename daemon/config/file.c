@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 static void close_fd(int *fd)
@@ -35,8 +36,15 @@ static int refuse_size(char reason[static FILE_REASON_MAX])
     return -EFBIG;
 }
 
-/* Who may change the file decides what happens to disks: its owner, and no one else. Root's group is root. */
-static int check(const struct stat *status, unsigned owner, char reason[static FILE_REASON_MAX])
+/* Root's group is root. But where there is an access control list the group's bits are those of all whom it names. */
+static bool may_others_write(int fd, const struct stat *status)
+{
+    bool has_list = fgetxattr(fd, "system.posix_acl_access", NULL, 0) > 0;
+    return (status->st_mode & S_IWOTH) || ((status->st_mode & S_IWGRP) && (status->st_gid != 0 || has_list));
+}
+
+/* Who may change the file decides what happens to disks: its owner, and no one else. */
+static int check(int fd, const struct stat *status, unsigned owner, char reason[static FILE_REASON_MAX])
 {
     if (!S_ISREG(status->st_mode))
         return refuse(reason, -EINVAL, "this is not a regular file");
@@ -45,7 +53,7 @@ static int check(const struct stat *status, unsigned owner, char reason[static F
                  owner);
         return -EPERM;
     }
-    if ((status->st_mode & S_IWOTH) || ((status->st_mode & S_IWGRP) && status->st_gid != 0))
+    if (may_others_write(fd, status))
         return refuse(reason, -EPERM, "the file can be written by others than its owner");
     if (status->st_size > CONFIG_FILE_BYTES_MAX)
         return refuse_size(reason);
@@ -84,7 +92,7 @@ int config_file_read(const char *path, unsigned owner, struct config_file *ret_f
 
     if (fd < 0 || fstat(fd, &status) < 0)
         return refuse_errno(reason, "the file cannot be opened");
-    r = check(&status, owner, reason);
+    r = check(fd, &status, owner, reason);
     if (r < 0)
         return r;
     file.bytes = malloc(CONFIG_FILE_BYTES_MAX + 1);

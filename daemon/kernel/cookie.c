@@ -28,6 +28,8 @@ int kernel_cookie_create(uint32_t cookie)
 {
     union {
         int value;
+        struct semid_ds *status;
+        unsigned short *values;
     } one = {.value = 1}; /* ours; each step adds one, udev takes it back */
     int semaphore = semget((key_t)cookie, 1, 0600 | IPC_CREAT | IPC_EXCL);
     if (semaphore < 0)

@@ -120,9 +120,11 @@ static int look_at(struct dm_device *device, const struct disk_memory *memory)
     }
     if (!device->has_inactive)
         return 0;
-    /* Swapped in or cleared between the two calls: then it is no table that waits. */
     r = read_table(device->number, DM_QUERY_INACTIVE_TABLE_FLAG, &device->inactive);
-    return r == -ENXIO ? 0 : r;
+    if (r < 0)
+        return r;
+    /* Swapped in or cleared between the two calls: then the active table may be another, too. */
+    return one_device.answer->flags & DM_INACTIVE_PRESENT_FLAG ? 0 : -ESTALE;
 }
 
 static void forget_tables(struct dm_device *device)

@@ -403,14 +403,19 @@ const char *announce_status(const struct herd *herd, size_t n_actions, const cha
                             char text[static STATUS_MAX])
 {
     char name[EVENT_NAME_MAX], fullness[FULLNESS_MAX];
-    const struct member *fullest = herd_fullest(herd);
+    const struct member *fullest = herd ? herd_fullest(herd) : NULL;
     size_t lost = 0;
-    for (size_t i = 0; i < herd->n_members; i++)
+    for (size_t i = 0; herd && i < herd->n_members; i++)
         lost += snapshot_state_is_lost(herd->members[i]->target.status.state);
     int n = 0;
     if (config_error)
         n = snprintf(text, STATUS_MAX, "configuration refused, the former is in force (%.200s); ",
                      config_error);
+    if (!herd) {
+        snprintf(text + n, STATUS_MAX - (size_t)n,
+                 "waiting for device-mapper, which this kernel has not loaded");
+        return text;
+    }
     n += snprintf(text + n, STATUS_MAX - (size_t)n, "watching %zu snapshot%s", herd->n_members,
                   herd->n_members == 1 ? "" : "s");
     if (lost)

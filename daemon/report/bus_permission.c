@@ -164,6 +164,8 @@ static int copy_call(sd_bus *bus, sd_bus_message *call, sd_bus_message **ret_cop
     if (r >= 0)
         r = sd_bus_message_set_sender(copy, sd_bus_message_get_sender(call));
     if (r >= 0)
+        r = sd_bus_message_set_expect_reply(copy, sd_bus_message_get_expect_reply(call) > 0);
+    if (r >= 0)
         r = sd_bus_message_rewind(call, true);
     if (r >= 0)
         r = sd_bus_message_copy(copy, call, true);

@@ -89,7 +89,7 @@ void announce_second_watcher(struct journal *journal, const struct member *membe
 /* The configuration: taken, or refused with one message (FILE:LINE: text). */
 void announce_config(struct journal *journal, int priority, const char *result, const char *sentence);
 
-/* "watching 3 snapshots; fullest: root-backup, 42.10 % …": the STATUS line. */
+/* "watching 3 snapshots; fullest: root-backup, 42.10 % …": the STATUS line. herd: NULL while the kernel has no device-mapper. */
 #define STATUS_MAX 512
 const char *announce_status(const struct herd *herd, size_t n_actions, const char *config_error,
                             char text[static STATUS_MAX]);

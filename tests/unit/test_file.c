@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -117,6 +118,36 @@ static void test_modes(void **state)
     }
 }
 
+/* An access control list with a right to write for another user: the mode then shows that for the group. */
+static void test_an_access_control_list(void **state)
+{
+    const struct config_places places = the_file();
+    const struct {
+        uint32_t version;
+        struct {
+            uint16_t tag, rights;
+            uint32_t id;
+        } entries[5];
+    } list = {2,
+              {{0x01, 6, UINT32_MAX},
+               {0x02, 6, 1},
+               {0x04, 0, UINT32_MAX},
+               {0x10, 6, UINT32_MAX},
+               {0x20, 0, UINT32_MAX}}};
+    struct configuration configuration;
+    struct stat status;
+
+    (void)state;
+    write_text("f", "[daemon]\n");
+    if (setxattr(places.file, "system.posix_acl_access", &list, sizeof(list), 0) < 0) {
+        assert_int_equal(errno, EOPNOTSUPP);
+        skip();
+    }
+    assert_int_equal(stat(places.file, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0660);
+    read_places(&places, &configuration, -EINVAL, "f:0: the file can be written by others than its owner\n");
+}
+
 /* Only root can give a file to another group. */
 static void test_group_that_is_not_roots(void **state)
 {
@@ -177,6 +208,7 @@ int main(void)
         cmocka_unit_test_setup(test_link_to_a_good_file, set_up),
         cmocka_unit_test_setup(test_owner, set_up),
         cmocka_unit_test_setup(test_modes, set_up),
+        cmocka_unit_test_setup(test_an_access_control_list, set_up),
         cmocka_unit_test_setup(test_group_that_is_not_roots, set_up),
         cmocka_unit_test_setup(test_noise, set_up),
         cmocka_unit_test_setup(test_size_limit, set_up),

@@ -120,6 +120,19 @@ static void test_a_link_leads_nowhere(void **state)
     assert_content(path_of("m.prom"), "x\n");
 }
 
+/* Root may replace anything, /dev/null too. */
+static void test_what_is_no_file_is_let_be(void **state)
+{
+    struct stat status;
+    (void)state;
+    assert_int_equal(mkfifo(path_of("m.prom"), 0600), 0);
+    assert_int_equal(metrics_file_replace(path_of("m.prom"), "x\n", 2), -EEXIST);
+    assert_int_equal(metrics_file_remove(path_of("m.prom")), -EEXIST);
+    assert_int_equal(stat(path_of("m.prom"), &status), 0);
+    assert_true(S_ISFIFO(status.st_mode));
+    assert_int_equal(n_files(), 1);
+}
+
 static void test_what_cannot_be_written_leaves_nothing_behind(void **state)
 {
     (void)state;
@@ -166,6 +179,7 @@ int main(void)
         cmocka_unit_test_setup(test_the_file_is_replaced_and_everybody_may_read_it, empty_directory),
         cmocka_unit_test_setup(test_a_reader_never_sees_half_of_it, empty_directory),
         cmocka_unit_test_setup(test_what_a_killed_write_left_is_in_nobodys_way, empty_directory),
+        cmocka_unit_test_setup(test_what_is_no_file_is_let_be, empty_directory),
         cmocka_unit_test_setup(test_a_link_leads_nowhere, empty_directory),
         cmocka_unit_test_setup(test_what_cannot_be_written_leaves_nothing_behind, empty_directory),
         cmocka_unit_test_setup(test_a_failed_write_keeps_the_old_file, empty_directory),

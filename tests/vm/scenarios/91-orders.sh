@@ -64,6 +64,7 @@ what_is_refused() {
     event 10 COWHERD_EVENT=found COWHERD_SNAPSHOT=grown >/dev/null
     refused "a name that nobody has" "There is no snapshot nobody" Drop sb nobody false
     refused "an amount that is none" "This is no amount" Extend ssb grown lots false
+    refused "several actions" "This is no amount: one is enough" Extend ssb grown "1MiB, drop" false
     ordered "a dry run says what would be" "grown would be dropped: it is not open" Drop sb grown true
     exec 7</dev/mapper/grown
     ordered "and what it would wait for" "would not be dropped yet: the snapshot is open" Drop sb grown true
