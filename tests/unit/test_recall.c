@@ -179,7 +179,7 @@ static int stop(void **state)
     (void)state;
     recall_done(&recall);
     errands_done(&errands);
-    journal_close(errands.journal, 0);
+    journal_close(errands.journal, 10000000);
     sd_event_unref(errands.event);
     intent_file_remove(directory, &deferred);
     intent_file_remove(directory, &ended); /* whichever there is */
